@@ -1,0 +1,107 @@
+# Pigeon. `make up` and `make test` are the two commands; `make help` lists the others.
+#
+# PROFILE=release|debug|asan|tsan|coverage|fuzz   chooses flags and build/<profile>/
+# A service is its folder: services/<name>/*.c becomes pigeon-<name>. common/ is one static library.
+
+PROFILE ?= release
+B := build/$(PROFILE)
+VERSION := 0.1.0
+
+# ---- flags ----
+
+PKGS_COMMON := libprotobuf-c jansson yaml-0.1 libsodium hiredis libnats libxxhash
+PKG = $(shell pkg-config --$(1) $(2) 2>/dev/null)
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wcast-qual -Wwrite-strings \
+        -Wundef -Wconversion -Wswitch-enum -fno-common
+ifneq ($(CI),)
+WARN += -Werror
+endif
+CPPFLAGS := -D_GNU_SOURCE -DPGN_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(call PKG,cflags,$(PKGS_COMMON) sqlite3 rocksdb)
+CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fstack-clash-protection
+LDFLAGS_release := -pie -Wl,-z,relro,-z,now
+CFLAGS_debug := -O1 -g -DPGN_TEST_FAULTS
+CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DPGN_TEST_FAULTS
+CFLAGS_tsan := -O1 -g -fsanitize=thread -DPGN_TEST_FAULTS
+CFLAGS_coverage := -O0 -g --coverage -DPGN_TEST_FAULTS
+CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -DPGN_FUZZ
+LDFLAGS_debug :=
+LDFLAGS_asan := -fsanitize=address,undefined
+LDFLAGS_tsan := -fsanitize=thread
+LDFLAGS_coverage := --coverage
+LDFLAGS_fuzz := -fsanitize=address,undefined
+ifeq ($(PROFILE),fuzz)
+CC := clang-14
+endif
+CFLAGS := -std=gnu11 $(WARN) $(CFLAGS_$(PROFILE)) -pthread
+LDFLAGS := $(LDFLAGS_$(PROFILE)) -pthread
+LIBS := $(call PKG,libs,$(PKGS_COMMON)) -lcivetweb -lm -ldl
+LIBS_storage := -lrocksdb $(call PKG,libs,sqlite3)
+LIBS_pigeon := -lz
+
+# ---- sources ----
+
+SERVICES := $(patsubst services/%/main.c,%,$(wildcard services/*/main.c))
+PROTO := client internal
+GEN_C := $(PROTO:%=$(B)/gen/%.pb-c.c)
+COMMON_SRC := $(wildcard common/*/*.c)
+COMMON_OBJ := $(COMMON_SRC:%.c=$(B)/%.o) $(GEN_C:.c=.o)
+COMMON_LIB := $(B)/libpigeon.a
+SVC_OBJ = $(patsubst %.c,$(B)/%.o,$(wildcard services/$(1)/*.c))
+BINS := $(SERVICES:%=$(B)/pigeon-%) $(if $(wildcard clients/cli/*.c),$(B)/pigeon) $(if $(wildcard loadtest/*.c),$(B)/pigeon-load)
+UNIT_SRC := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c tests/conformance/test_*.c)
+UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
+
+.PHONY: all services unit fuzz-build
+all: $(BINS)
+services: $(BINS)
+unit-build: $(UNIT_BIN)
+fuzz-build: $(FUZZ_BIN)
+
+# ---- rules ----
+
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: common/proto/%.proto common/proto/client.proto
+	@mkdir -p $(B)/gen
+	cd common/proto && protoc --c_out=$(abspath $(B))/gen $*.proto
+
+# Generated code is not held to our warnings.
+$(B)/gen/%.o: $(B)/gen/%.c $(GEN_C:.c=.h)
+	$(CC) -std=gnu11 -w $(CPPFLAGS) $(CFLAGS_$(PROFILE)) -pthread -MMD -MP -c -o $@ $<
+
+$(B)/%.o: %.c $(GEN_C:.c=.h) | $(GEN_C)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_EXTRA) -MMD -MP -c -o $@ $<
+
+$(COMMON_LIB): $(COMMON_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+.SECONDEXPANSION:
+$(SERVICES:%=$(B)/pigeon-%): $(B)/pigeon-%: $$(call SVC_OBJ,$$*) $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_$*) $(LIBS)
+
+$(B)/pigeon: $(patsubst %.c,$(B)/%.o,$(wildcard clients/cli/*.c)) $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_pigeon) $(LIBS)
+
+$(B)/pigeon-load: $(patsubst %.c,$(B)/%.o,$(wildcard loadtest/*.c)) $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# A unit test mirrors the tree: tests/unit/common/... needs the library, tests/unit/<service>/ also that service's
+# objects but main.o; tests/conformance/ needs the storage service's.
+test_svc = $(filter $(notdir $(wildcard services/*)),$(if $(filter tests/conformance/%,$(1)),storage,$(word 3,$(subst /, ,$(1)))))
+test_obj = $(foreach s,$(call test_svc,$(1)),$(filter-out $(B)/services/$(s)/main.o,$(call SVC_OBJ,$(s))))
+# Objects that a fuzz target needs from a service: its first line says  // needs: services/<name>
+fuzz_svc = $(patsubst services/%,%,$(shell sed -n '1s,^// needs: ,,p' $(1)))
+
+$(UNIT_BIN): $(B)/%: $(B)/%.o $$(call test_obj,$$*) $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(filter storage,$(call test_svc,$*)),$(LIBS_storage)) -lcmocka $(LIBS)
+
+$(FUZZ_BIN): $(B)/%: $(B)/%.o $$(foreach s,$$(call fuzz_svc,$$*.c),$$(filter-out %/main.o,$$(call SVC_OBJ,$$s))) $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(if $(findstring storage,$(call fuzz_svc,$*.c)),$(LIBS_storage)) $(LIBS)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ---- everything that is not compiling ----
+
+include deploy/targets.mk
