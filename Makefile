@@ -16,7 +16,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -W
 ifneq ($(CI),)
 WARN += -Werror
 endif
-CPPFLAGS := -D_GNU_SOURCE -DPGN_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(call PKG,cflags,$(PKGS_COMMON) sqlite3 rocksdb)
+CPPFLAGS := -D_GNU_SOURCE -DPGN_VERSION='"$(VERSION)"' -I. -isystem $(B)/gen $(call PKG,cflags,$(PKGS_COMMON) sqlite3 rocksdb)
 CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fstack-clash-protection
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 CFLAGS_debug := -O1 -g -DPGN_TEST_FAULTS
