@@ -1,5 +1,39 @@
 # Targets that run things; the work is in scripts, so that each can be read and run alone.
-.PHONY: help clean
+.PHONY: help up down status logs restart web test lint docs clean install-build
+
+## make up              installs what is missing, builds, starts Pigeon, waits until it is ready
+##                      PIGEON_HTTP_PORT=8080 PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
+up:
+	@deploy/install.sh build web run
+	@echo "Building ..."
+	@$(MAKE) --no-print-directory -s -j$(shell nproc) PROFILE=release services
+	@$(MAKE) --no-print-directory -s web
+	@deploy/up.sh
+## make down            stops it
+down:
+	@deploy/down.sh
+## make status          services, connections, rates
+status:
+	@PIGEON_DATA=$${PIGEON_DATA:-./var} build/release/pigeon status
+## make logs            follows all logs; SERVICES="gateway storage" for some
+logs:
+	@deploy/logs.sh $(SERVICES)
+## make web             builds the web client into clients/web/dist
+web: clients/web/dist/index.html
+clients/web/dist/index.html: $(shell find clients/web -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print 2>/dev/null)
+	@deploy/install.sh web
+	cd clients/web && npm ci --no-audit --no-fund --loglevel=error && npm run build --silent
+	@touch $@
+## make test            all tests that fit 20 minutes on 2 cores
+test:
+	@tests/run.sh
+## make lint            format, clang-tidy, cppcheck, layers, generated documents
+lint:
+	@tests/lint/run.sh
+## make docs            writes docs/CONFIG.md and docs/METRICS.md anew from their tables
+docs:
+	@$(MAKE) --no-print-directory -s PROFILE=release build/release/pigeon
+	build/release/pigeon config doc > docs/CONFIG.md
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 ## make clean           removes build/

@@ -1,0 +1,21 @@
+# Shared by the scripts of deploy/: where things are, how to say and to fail. Sourced, not run.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+data=${PIGEON_DATA:-$root/var}
+case $data in /*) ;; *) data=$(pwd)/$data ;; esac
+http_port=${PIGEON_HTTP_PORT:-}
+build=${PIGEON_BUILD:-$root/build/release}
+services="storage message presence gateway api"
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'pigeon: %s\n' "$*" >&2; exit 1; }
+
+# The process id of this directory's supervisor, or nothing.
+supervisor_pid() {
+    pid=$(cat "$data/run/supervisor.pid" 2>/dev/null) || return 0
+    if [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = runsvdir ]; then echo "$pid"; fi
+}
+
+# A setting that was chosen at the first start: kept NAME
+kept() { sed -n "s/^$1=//p" "$data/run/ports" 2>/dev/null; }

@@ -1,0 +1,89 @@
+#!/bin/sh
+# Writes what one node needs below its data directory: directories, secrets and pigeon.yaml (each only when missing),
+# and the configurations of NATS, Redis, Nginx and the supervisor (anew each time).
+#   PIGEON_DATA, PIGEON_HTTP_PORT, PIGEON_BASE_PORT (first of 16 loopback ports), PIGEON_BUILD
+. "$(dirname "$0")/lib.sh"
+umask 077
+
+http_port=${http_port:-$(kept HTTP_PORT)}
+http_port=${http_port:-8080}
+case $http_port in *[!0-9]* | '') fail "PIGEON_HTTP_PORT is \"$http_port\": write a port number from 1 to 65535" ;; esac
+[ "$http_port" -ge 1 ] && [ "$http_port" -le 65535 ] || fail "PIGEON_HTTP_PORT is $http_port: write a port number from 1 to 65535"
+mkdir -p "$data" 2>/dev/null || fail "cannot make the directory $data: choose another by PIGEON_DATA, or give yourself the right to write there"
+[ -w "$data" ] || fail "no right to write in $data: choose another directory by PIGEON_DATA"
+for d in secrets run run/sv run/nginx log files store backups; do mkdir -p "$data/$d"; done
+
+# The internal ports are chosen once: a block of 16 below the range that the kernel gives to clients.
+base=$(kept BASE_PORT)
+base=${base:-${PIGEON_BASE_PORT:-$((10000 + http_port % 1400 * 16))}}
+printf 'BASE_PORT=%s\nHTTP_PORT=%s\n' "$base" "$http_port" >"$data/run/ports"
+nats_port=$base redis_port=$((base + 1)) gateway_port=$((base + 2)) api_port=$((base + 3))
+
+secret() { # NAME: makes it when missing
+    [ -s "$data/secrets/$1" ] || head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$data/secrets/$1"
+    cat "$data/secrets/$1"
+}
+for s in gateway message presence storage api cli; do secret "nats-$s" >/dev/null; done
+for s in presence api; do secret "redis-$s" >/dev/null; done
+
+if [ ! -e "$data/pigeon.yaml" ]; then
+    cat >"$data/pigeon.yaml" <<-YAML
+	# Pigeon on this node. All settings with their defaults: docs/CONFIG.md. Check a change with
+	#   pigeon config check $data/pigeon.yaml
+	# and bring it into force with make down, make up.
+	node:
+	  name: Pigeon
+	  data: "$data"
+	bus:
+	  url: nats://127.0.0.1:$nats_port
+	cache:
+	  port: $redis_port
+	gateway:
+	  port: $gateway_port
+	  admin_port: $((base + 4))
+	message:
+	  admin_port: $((base + 5))
+	presence:
+	  admin_port: $((base + 6))
+	storage:
+	  admin_port: $((base + 7))
+	api:
+	  port: $api_port
+	  admin_port: $((base + 8))
+	  registration: invite
+	  accel: true
+	YAML
+fi
+
+user_line=
+[ "$(id -u)" -ne 0 ] || user_line="user $(id -un) $(id -gn);"
+file_bytes=${PIGEON_LIMITS_FILE_BYTES:-$(sed -n 's/^ *file_bytes: *\([0-9]*\).*/\1/p' "$data/pigeon.yaml")}
+render() { # TEMPLATE FILE
+    sed -e "s|@DATA@|$data|g" -e "s|@HTTP_PORT@|$http_port|g" -e "s|@NATS_PORT@|$nats_port|g" -e "s|@REDIS_PORT@|$redis_port|g" \
+        -e "s|@GATEWAY_PORT@|$gateway_port|g" -e "s|@API_PORT@|$api_port|g" -e "s|@WEB@|${PIGEON_WEB:-$root/clients/web/dist}|g" \
+        -e "s|@USER_LINE@|$user_line|" -e "s|@FILE_BYTES@|${file_bytes:-52428800}|" \
+        -e "s|@NATS_GATEWAY@|$(secret nats-gateway)|" -e "s|@NATS_MESSAGE@|$(secret nats-message)|" \
+        -e "s|@NATS_PRESENCE@|$(secret nats-presence)|" -e "s|@NATS_STORAGE@|$(secret nats-storage)|" \
+        -e "s|@NATS_API@|$(secret nats-api)|" -e "s|@NATS_CLI@|$(secret nats-cli)|" \
+        -e "s|@REDIS_PRESENCE@|$(secret redis-presence)|" -e "s|@REDIS_API@|$(secret redis-api)|" "$root/deploy/templates/$1" >"$2.new"
+    mv "$2.new" "$2"
+}
+render nats.conf.in "$data/run/nats.conf"
+render redis.conf.in "$data/run/redis.conf"
+render redis.acl.in "$data/run/redis.acl"
+render nginx.conf.in "$data/run/nginx/nginx.conf"
+
+supervised() { # NAME COMMAND...: a runit service with its log
+    name=$1; shift
+    dir=$data/run/sv/$name
+    mkdir -p "$dir/log" "$data/log/$name"
+    printf '#!/bin/sh\nexec 2>&1\nulimit -n "$(ulimit -Hn)"\nexec %s\n' "$*" >"$dir/run"
+    printf '#!/bin/sh\nexec svlogd -tt "%s"\n' "$data/log/$name" >"$dir/log/run"
+    printf 's1000000\nn5\n' >"$data/log/$name/config"
+    chmod 700 "$dir/run" "$dir/log/run"
+}
+cpu=${PIGEON_CPUS:+taskset -c $PIGEON_CPUS}
+supervised nats $cpu nats-server -c "\"$data/run/nats.conf\""
+supervised redis $cpu redis-server "\"$data/run/redis.conf\""
+supervised nginx $cpu nginx -e stderr -p "\"$data/run/nginx\"" -c "\"$data/run/nginx/nginx.conf\""
+for s in $services; do supervised "$s" $cpu "\"$build/pigeon-$s\"" --config "\"$data/pigeon.yaml\""; done
