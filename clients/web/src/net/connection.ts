@@ -161,7 +161,6 @@ export class Connection {
     } catch {
       return;
     }
-    if (this.state === 'online' && !this.probing) this.beatLater(); // whatever arrives shows that the link is alive
     if (frame.id) {
       this.answer(frame.id, frame);
     } else if (frame.bye) {
