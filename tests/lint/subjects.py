@@ -1,0 +1,32 @@
+"""Every subject of subjects.h stands in the NATS permissions for whom its comment names, and none stands there that is not."""
+import re
+import sys
+
+HEADER, CONF = "common/proto/subjects.h", "deploy/templates/nats.conf.in"
+
+
+def main():
+    known = re.findall(r'#define PGN_SUBJ_\w+ "([^"]+)"\s*/\*(.*?)\*/', open(HEADER, encoding="utf-8").read())
+    conf = open(CONF, encoding="utf-8").read()
+    rights = {}
+    for user, pub, sub in re.findall(r"user: (\w+),.*?publish: \[(.*?)\],\s*subscribe: \[(.*?)\]", conf, re.S):
+        rights[user] = (set(re.findall(r'"([^"]+)"', pub)), set(re.findall(r'"([^"]+)"', sub)))
+    wrong, names = [], {s + "*" if s.endswith(".") else s for s, _ in known}
+    for subject, comment in known:
+        arrow = re.match(r"\s*([\w, ]+?)\s*->\s*([\w, ]+?)(?:\s*\(.*?\))?\s*[:,]", comment)
+        if not arrow:
+            continue
+        for side, who in ((0, arrow.group(1)), (1, arrow.group(2))):
+            for user in re.findall(r"\w+", who):
+                user = {"gateways": "gateway"}.get(user, user)
+                if user in rights and subject not in rights[user][side]:
+                    wrong.append(f"{CONF}: {user} may not {'subscribe' if side else 'publish'} {subject}, but {HEADER} says so")
+    for user, sides in rights.items():
+        for subject in sides[0] | sides[1]:
+            if not subject.startswith("_INBOX.") and subject not in names:
+                wrong.append(f"{CONF}: {user} has {subject}, which {HEADER} does not know")
+    print("\n".join(wrong))
+    return 1 if wrong else 0
+
+
+sys.exit(main())
