@@ -19,7 +19,10 @@ static inline struct pgn_cursor pgn_cursor_of(const void *data, size_t len)
     const uint8_t *p = data;
     return (struct pgn_cursor){p, p + len, false};
 }
-static inline size_t pgn_cursor_left(const struct pgn_cursor *c) { return (size_t)(c->end - c->at); }
+static inline size_t pgn_cursor_left(const struct pgn_cursor *c)
+{
+    return (size_t)(c->end - c->at);
+}
 
 const uint8_t *pgn_cursor_take(struct pgn_cursor *c, size_t len); /* NULL and bad when there are fewer */
 uint8_t pgn_cursor_u8(struct pgn_cursor *c);

@@ -12,12 +12,12 @@
 #include <stdint.h>
 
 enum {
-    PGN_USER_MAX = 32,     /* bytes of a user id */
+    PGN_USER_MAX = 32, /* bytes of a user id */
     PGN_DEVICE_MAX = 32,
     PGN_CLIENT_ID_MAX = 64,
     PGN_CONV_MAX = 2 + 2 * PGN_USER_MAX + 1, /* d:USER:USER */
     PGN_ULID_LEN = 26,
-    PGN_TOKEN_LEN = 43,    /* 32 random bytes, base64url without padding */
+    PGN_TOKEN_LEN = 43, /* 32 random bytes, base64url without padding */
     PGN_HASH_BYTES = 32,
 };
 
@@ -45,6 +45,9 @@ void pgn_token_hash(const char *token, uint8_t ret_hash[PGN_HASH_BYTES]);
 
 /* 64-bit hash for tables and partitions (xxh3). Not for secrets. */
 uint64_t pgn_hash(const void *data, size_t len);
-static inline uint32_t pgn_partition(uint64_t hash, uint32_t partitions) { return (uint32_t)(hash % partitions); }
+static inline uint32_t pgn_partition(uint64_t hash, uint32_t partitions)
+{
+    return (uint32_t)(hash % partitions);
+}
 
 #endif

@@ -15,7 +15,10 @@ struct pgn_json {
     bool need_comma;
 };
 
-static inline struct pgn_json pgn_json_on(struct pgn_buf *out) { return (struct pgn_json){out, false}; }
+static inline struct pgn_json pgn_json_on(struct pgn_buf *out)
+{
+    return (struct pgn_json){out, false};
+}
 void pgn_json_object(struct pgn_json *j);     /* { */
 void pgn_json_object_end(struct pgn_json *j); /* } */
 void pgn_json_array(struct pgn_json *j);

@@ -9,9 +9,18 @@ struct pgn_node {
     struct pgn_node *next, *prev;
 };
 
-static inline void pgn_list_init(struct pgn_node *head) { head->next = head->prev = head; }
-static inline bool pgn_list_empty(const struct pgn_node *head) { return head->next == head; }
-static inline bool pgn_node_linked(const struct pgn_node *n) { return n->next != NULL; }
+static inline void pgn_list_init(struct pgn_node *head)
+{
+    head->next = head->prev = head;
+}
+static inline bool pgn_list_empty(const struct pgn_node *head)
+{
+    return head->next == head;
+}
+static inline bool pgn_node_linked(const struct pgn_node *n)
+{
+    return n->next != NULL;
+}
 
 static inline void pgn_list_insert(struct pgn_node *n, struct pgn_node *prev, struct pgn_node *next)
 {
@@ -20,8 +29,14 @@ static inline void pgn_list_insert(struct pgn_node *n, struct pgn_node *prev, st
     prev->next = n;
     next->prev = n;
 }
-static inline void pgn_list_append(struct pgn_node *head, struct pgn_node *n) { pgn_list_insert(n, head->prev, head); }
-static inline void pgn_list_prepend(struct pgn_node *head, struct pgn_node *n) { pgn_list_insert(n, head, head->next); }
+static inline void pgn_list_append(struct pgn_node *head, struct pgn_node *n)
+{
+    pgn_list_insert(n, head->prev, head);
+}
+static inline void pgn_list_prepend(struct pgn_node *head, struct pgn_node *n)
+{
+    pgn_list_insert(n, head, head->next);
+}
 
 /* Unlinks n; harmless when it is not linked. */
 static inline void pgn_list_remove(struct pgn_node *n)
@@ -35,7 +50,7 @@ static inline void pgn_list_remove(struct pgn_node *n)
 
 #define PGN_LIST_EACH(n, head) for (struct pgn_node *n = (head)->next; n != (head); n = n->next)
 /* n may be removed inside. */
-#define PGN_LIST_EACH_SAFE(n, head) \
+#define PGN_LIST_EACH_SAFE(n, head)                                                                                                        \
     for (struct pgn_node *n = (head)->next, *n##_next = n->next; n != (head); n = n##_next, n##_next = n->next)
 
 #endif

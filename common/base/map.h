@@ -13,10 +13,10 @@ struct pgn_map;
 typedef const void *pgn_map_key_of(const void *value, size_t *ret_len);
 
 struct pgn_map *pgn_map_new(pgn_map_key_of *key_of);
-void pgn_map_free(struct pgn_map **m); /* not the values */
+void pgn_map_free(struct pgn_map **m);                                   /* not the values */
 void *pgn_map_get(const struct pgn_map *m, const void *key, size_t len); /* NULL when absent */
 void *pgn_map_get_str(const struct pgn_map *m, const char *key);
-void *pgn_map_put(struct pgn_map *m, void *value);   /* returns the value that it replaced, or NULL */
+void *pgn_map_put(struct pgn_map *m, void *value);                    /* returns the value that it replaced, or NULL */
 void *pgn_map_remove(struct pgn_map *m, const void *key, size_t len); /* returns it, or NULL */
 void *pgn_map_remove_str(struct pgn_map *m, const char *key);
 size_t pgn_map_count(const struct pgn_map *m);

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void pgn_random(void *out, size_t bytes);     /* libsodium's randombytes; secrets may come from it */
-uint64_t pgn_random_below(uint64_t limit);    /* uniform in [0, limit), limit > 0 */
+void pgn_random(void *out, size_t bytes);      /* libsodium's randombytes; secrets may come from it */
+uint64_t pgn_random_below(uint64_t limit);     /* uniform in [0, limit), limit > 0 */
 void pgn_random_seed_for_tests(uint64_t seed); /* repeatable from here on; never in a service */
 
 #endif

@@ -25,15 +25,15 @@ struct pgn_bus_msg {
 typedef void pgn_bus_handler(void *ctx, const struct pgn_bus_msg *msg);
 
 enum pgn_bus_event {
-    PGN_BUS_CONNECTED,    /* also after a reconnect: messages in between may be lost */
+    PGN_BUS_CONNECTED, /* also after a reconnect: messages in between may be lost */
     PGN_BUS_DISCONNECTED,
-    PGN_BUS_LOST,         /* a slow consumer: NATS or the mailbox dropped messages for us */
+    PGN_BUS_LOST, /* a slow consumer: NATS or the mailbox dropped messages for us */
 };
 struct pgn_bus_options {
-    const char *url;  /* servers, separated by commas */
-    const char *name; /* of the connection */
+    const char *url;             /* servers, separated by commas */
+    const char *name;            /* of the connection */
     const char *user, *password; /* NULL: none */
-    size_t pending_bytes; /* of messages waiting for the loop; more: dropped, PGN_BUS_LOST */
+    size_t pending_bytes;        /* of messages waiting for the loop; more: dropped, PGN_BUS_LOST */
     void (*on_event)(void *ctx, enum pgn_bus_event event);
     void *ctx;
 };
@@ -42,7 +42,8 @@ struct pgn_bus_options {
 int pgn_bus_new(struct pgn_loop *loop, const struct pgn_bus_options *options, struct pgn_bus **ret_bus) PGN_MUST_USE;
 void pgn_bus_free(struct pgn_bus **bus); /* writes what is pending (at most 2 s), outstanding requests end with PGN_E_UNAVAILABLE */
 bool pgn_bus_connected(const struct pgn_bus *bus);
-const char *pgn_bus_inbox(const struct pgn_bus *bus); /* prefix of subjects that only this connection subscribes, "_INBOX.<user>.<random>" */
+const char *
+pgn_bus_inbox(const struct pgn_bus *bus); /* prefix of subjects that only this connection subscribes, "_INBOX.<user>.<random>" */
 
 /* queue NULL: every subscriber gets each message. Subscriptions survive reconnects. */
 int pgn_bus_subscribe(struct pgn_bus *bus, const char *subject, const char *queue, pgn_bus_handler *handler, void *ctx,
@@ -52,10 +53,11 @@ void pgn_bus_unsubscribe(struct pgn_bus_sub **sub); /* no callback after this re
 /* 0; PGN_E_UNAVAILABLE while not connected and nats.c's buffer is full; PGN_E_TOO_LARGE over the server's max payload. */
 int pgn_bus_publish(struct pgn_bus *bus, const char *subject, const char *reply, const void *data, size_t len) PGN_MUST_USE;
 
-/* Asks; the callback comes exactly once, never before this returns: error 0 with msg, PGN_E_NO_RESPONDERS, PGN_E_TIMEOUT, PGN_E_UNAVAILABLE. */
+/* Asks; the callback comes exactly once, never before this returns: error 0 with msg, PGN_E_NO_RESPONDERS, PGN_E_TIMEOUT,
+ * PGN_E_UNAVAILABLE. */
 typedef void pgn_bus_answer(void *ctx, int error, const struct pgn_bus_msg *msg);
-void pgn_bus_request(struct pgn_bus *bus, const char *subject, const void *data, size_t len, uint64_t deadline_ms,
-                     pgn_bus_answer *answer, void *ctx);
+void pgn_bus_request(struct pgn_bus *bus, const char *subject, const void *data, size_t len, uint64_t deadline_ms, pgn_bus_answer *answer,
+                     void *ctx);
 /* Drops all outstanding requests of this ctx without calling back. */
 void pgn_bus_forget(struct pgn_bus *bus, const void *ctx);
 

@@ -20,10 +20,10 @@ enum { PGN_READ = 1, PGN_WRITE = 2 }; /* also what callbacks get; an error or ha
 
 struct pgn_loop *pgn_loop_new(void); /* aborts when the kernel refuses */
 void pgn_loop_free(struct pgn_loop **loop);
-void pgn_loop_run(struct pgn_loop *loop);  /* until pgn_loop_stop */
+void pgn_loop_run(struct pgn_loop *loop);               /* until pgn_loop_stop */
 void pgn_loop_turn(struct pgn_loop *loop, int wait_ms); /* a single turn; for tests */
-void pgn_loop_stop(struct pgn_loop *loop); /* from any thread or signal handler */
-uint64_t pgn_loop_now_ms(const struct pgn_loop *loop); /* monotonic, read once a turn */
+void pgn_loop_stop(struct pgn_loop *loop);              /* from any thread or signal handler */
+uint64_t pgn_loop_now_ms(const struct pgn_loop *loop);  /* monotonic, read once a turn */
 uint64_t pgn_loop_turns(const struct pgn_loop *loop);
 
 /* Descriptors. The owner embeds pgn_io, closes the descriptor itself after pgn_io_remove. */
@@ -47,7 +47,10 @@ struct pgn_timer {
 };
 void pgn_timer_start(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_ms); /* restarts a running one */
 void pgn_timer_stop(struct pgn_timer *t);
-static inline bool pgn_timer_running(const struct pgn_timer *t) { return pgn_node_linked(&t->node); }
+static inline bool pgn_timer_running(const struct pgn_timer *t)
+{
+    return pgn_node_linked(&t->node);
+}
 
 /* End-of-turn hook; stays until removed. A hook that made new work calls pgn_loop_again so that the next turn does not wait. */
 struct pgn_hook {

@@ -14,7 +14,8 @@
 
 struct pgn_kv;
 
-struct pgn_kv *pgn_kv_new(const char *host, uint16_t port, const char *user, const char *password, uint64_t timeout_ms); /* connects at the first use */
+struct pgn_kv *pgn_kv_new(const char *host, uint16_t port, const char *user, const char *password,
+                          uint64_t timeout_ms); /* connects at the first use */
 void pgn_kv_free(struct pgn_kv **kv);
 /* After a failure it does not try again for 1 s, so that a missing Redis costs no latency. */
 int pgn_kv_get(struct pgn_kv *kv, const char *key, struct pgn_buf *ret_value) PGN_MUST_USE; /* PGN_E_NOT_FOUND, PGN_E_UNAVAILABLE */

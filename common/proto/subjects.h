@@ -6,25 +6,25 @@
 #define PGN_PROTO_SUBJECTS_H
 
 /* Requests and batches; queue groups have the service's name. */
-#define PGN_SUBJ_BATCH "pgn.msg.batch"         /* gateway -> message: Batch; BatchResult to the reply subject */
-#define PGN_SUBJ_OP "pgn.msg.op"               /* gateway, api, cli -> message: OpRequest; Reply */
-#define PGN_SUBJ_COMMIT "pgn.sto.commit"       /* message -> storage: CommitBatch; BatchResult */
-#define PGN_SUBJ_STO_CONV "pgn.sto.conv"       /* message -> storage: ConvRequest; Reply */
+#define PGN_SUBJ_BATCH       "pgn.msg.batch"   /* gateway -> message: Batch; BatchResult to the reply subject */
+#define PGN_SUBJ_OP          "pgn.msg.op"      /* gateway, api, cli -> message: OpRequest; Reply */
+#define PGN_SUBJ_COMMIT      "pgn.sto.commit"  /* message -> storage: CommitBatch; BatchResult */
+#define PGN_SUBJ_STO_CONV    "pgn.sto.conv"    /* message -> storage: ConvRequest; Reply */
 #define PGN_SUBJ_STO_SESSION "pgn.sto.session" /* gateway, api -> storage: SessionRequest; Reply */
-#define PGN_SUBJ_STO_DIR "pgn.sto.dir"         /* api, message, presence, cli -> storage: DirRequest; Reply */
-#define PGN_SUBJ_STO_ADMIN "pgn.sto.admin"     /* api, cli -> storage: AdminRequest; Reply */
-#define PGN_SUBJ_PRS_QUERY "pgn.prs.query"     /* gateway, message, api, cli -> presence: PresenceRequest; Reply */
+#define PGN_SUBJ_STO_DIR     "pgn.sto.dir"     /* api, message, presence, cli -> storage: DirRequest; Reply */
+#define PGN_SUBJ_STO_ADMIN   "pgn.sto.admin"   /* api, cli -> storage: AdminRequest; Reply */
+#define PGN_SUBJ_PRS_QUERY   "pgn.prs.query"   /* gateway, message, api, cli -> presence: PresenceRequest; Reply */
 
 /* Broadcasts. */
-#define PGN_SUBJ_PRS_EVENTS "pgn.prs.events"   /* gateway -> presence: PresenceEvents */
-#define PGN_SUBJ_GW_ALL "pgn.gw.all"           /* presence -> gateways: GatewayControl */
-#define PGN_SUBJ_STORE_UP "pgn.up.store"       /* storage -> gateway, message: StoreUp */
-#define PGN_SUBJ_POLICY "pgn.policy"           /* storage -> message: PolicyChanged */
-#define PGN_SUBJ_LOAD "pgn.load"               /* every service -> cli, api: NodeLoad, each second */
+#define PGN_SUBJ_PRS_EVENTS "pgn.prs.events" /* gateway -> presence: PresenceEvents */
+#define PGN_SUBJ_GW_ALL     "pgn.gw.all"     /* presence -> gateways: GatewayControl */
+#define PGN_SUBJ_STORE_UP   "pgn.up.store"   /* storage -> gateway, message: StoreUp */
+#define PGN_SUBJ_POLICY     "pgn.policy"     /* storage -> message: PolicyChanged */
+#define PGN_SUBJ_LOAD       "pgn.load"       /* every service -> cli, api: NodeLoad, each second */
 
 /* Events to users: storage, message (typing) and presence publish, gateways and cli subscribe those they have somebody on. */
-#define PGN_SUBJ_USER "user."                  /* + user id: Events */
-#define PGN_SUBJ_CONV "conv."                  /* + conversation id: Events */
-#define PGN_SUBJ_PRESENCE "presence."          /* + user id: Events; interest is the watch list */
+#define PGN_SUBJ_USER     "user."     /* + user id: Events */
+#define PGN_SUBJ_CONV     "conv."     /* + conversation id: Events */
+#define PGN_SUBJ_PRESENCE "presence." /* + user id: Events; interest is the watch list */
 
 #endif

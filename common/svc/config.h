@@ -12,11 +12,11 @@
 #include <stdint.h>
 
 struct pgn_config {
-#define PGN_CONFIG_C_STR const char *
-#define PGN_CONFIG_C_PATH const char *
-#define PGN_CONFIG_C_ENUM const char *
-#define PGN_CONFIG_C_INT int64_t
-#define PGN_CONFIG_C_BOOL bool
+#define PGN_CONFIG_C_STR                                          const char *
+#define PGN_CONFIG_C_PATH                                         const char *
+#define PGN_CONFIG_C_ENUM                                         const char *
+#define PGN_CONFIG_C_INT                                          int64_t
+#define PGN_CONFIG_C_BOOL                                         bool
 #define PGN_CONFIG(section, key, type, def, min, max, unit, text) PGN_CONFIG_C_##type section##_##key;
 #include "common/svc/config_table.h"
 #undef PGN_CONFIG
@@ -29,8 +29,8 @@ struct pgn_config {
  */
 int pgn_config_load(const char *path, struct pgn_config **ret_config, struct pgn_buf *ret_problems) PGN_MUST_USE;
 /* The same from memory; name stands for the path in messages. environ may be NULL: no overrides. */
-int pgn_config_parse(const char *name, const char *yaml, size_t len, char *const *environment,
-                     struct pgn_config **ret_config, struct pgn_buf *ret_problems) PGN_MUST_USE;
+int pgn_config_parse(const char *name, const char *yaml, size_t len, char *const *environment, struct pgn_config **ret_config,
+                     struct pgn_buf *ret_problems) PGN_MUST_USE;
 void pgn_config_free(struct pgn_config **config);
 
 /* Reads a secret file of node.secrets: mode 0600 (no rights for group and others), 16 to 512 bytes, trailing newline cut.

@@ -39,7 +39,7 @@ const char *pgn_http_header(const struct pgn_http_request *req, const char *name
 const char *pgn_http_peer(const struct pgn_http_request *req);
 /* One decoded query value into out; false when absent, too long or badly encoded. */
 bool pgn_http_query(const struct pgn_http_request *req, const char *name, char *out, size_t out_bytes);
-int64_t pgn_http_content_length(const struct pgn_http_request *req); /* -1: unknown */
+int64_t pgn_http_content_length(const struct pgn_http_request *req);                    /* -1: unknown */
 int pgn_http_body(struct pgn_http_request *req, struct pgn_buf *ret_body) PGN_MUST_USE; /* whole; PGN_E_TOO_LARGE, PGN_E_IO */
 /* Streamed: bytes read, 0 at the end, PGN_E_IO when the peer left. */
 int64_t pgn_http_read(struct pgn_http_request *req, void *out, size_t bytes);
@@ -47,7 +47,8 @@ int64_t pgn_http_read(struct pgn_http_request *req, void *out, size_t bytes);
 /* Answering. */
 void pgn_http_set_header(struct pgn_http_request *req, const char *name, const char *value); /* before the answer */
 void pgn_http_answer(struct pgn_http_request *req, int status, const char *content_type, const void *body, size_t len);
-void pgn_http_answer_error(struct pgn_http_request *req, int error, const char *text, uint64_t retry_after_ms); /* JSON of the error table; text NULL: the table's */
+void pgn_http_answer_error(struct pgn_http_request *req, int error, const char *text,
+                           uint64_t retry_after_ms); /* JSON of the error table; text NULL: the table's */
 int pgn_http_answer_file(struct pgn_http_request *req, const char *path, const char *content_type); /* with Range; 0 or PGN_E_NOT_FOUND */
 
 #endif

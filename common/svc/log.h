@@ -13,11 +13,11 @@ void pgn_log_setup(const char *service, const char *level, const char *format); 
 /* printf-like; keep the text constant in meaning and put what varies last. A newline inside is escaped. */
 void pgn_log(enum pgn_log_level level, const char *format, ...) PGN_PRINTF(2, 3);
 /* The same, at most once per interval_ms for this place in the code; says how many were left out. */
-#define pgn_log_limited(level, interval_ms, ...)                                         \
-    do {                                                                                 \
-        static struct pgn_log_gate pgn_gate_;                                            \
-        if (pgn_log_gate_open(&pgn_gate_, interval_ms))                                  \
-            pgn_log(level, __VA_ARGS__);                                                 \
+#define pgn_log_limited(level, interval_ms, ...)                                                                                           \
+    do {                                                                                                                                   \
+        static struct pgn_log_gate pgn_gate_;                                                                                              \
+        if (pgn_log_gate_open(&pgn_gate_, interval_ms))                                                                                    \
+            pgn_log(level, __VA_ARGS__);                                                                                                   \
     } while (0)
 
 struct pgn_log_gate {

@@ -36,8 +36,14 @@ void pgn_metrics_expose(struct pgn_buf *out); /* any thread */
 /* docs/METRICS.md rows for one table. */
 void pgn_metrics_document(const char *title, const struct pgn_metric *table, size_t count, struct pgn_buf *out);
 
-static inline void pgn_metric_add(struct pgn_metric *m, int64_t n) { atomic_fetch_add_explicit(&m->value, n, memory_order_relaxed); }
-static inline void pgn_metric_set(struct pgn_metric *m, int64_t v) { atomic_store_explicit(&m->value, v, memory_order_relaxed); }
+static inline void pgn_metric_add(struct pgn_metric *m, int64_t n)
+{
+    atomic_fetch_add_explicit(&m->value, n, memory_order_relaxed);
+}
+static inline void pgn_metric_set(struct pgn_metric *m, int64_t v)
+{
+    atomic_store_explicit(&m->value, v, memory_order_relaxed);
+}
 void pgn_metric_observe(struct pgn_metric *m, uint64_t us);
 
 #endif

@@ -34,7 +34,7 @@ struct pgn_svc {
 };
 
 struct pgn_svc_ops {
-    const char *name;      /* "gateway"; also the NATS user and the name of its password file nats-<name> */
+    const char *name; /* "gateway"; also the NATS user and the name of its password file nats-<name> */
     int64_t (*admin_port)(const struct pgn_config *config);
     struct pgn_metric *metrics;
     size_t metrics_count;
