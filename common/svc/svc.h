@@ -13,6 +13,7 @@
 #define PGN_SVC_SVC_H
 
 #include "common/base/compiler.h"
+#include "common/bus/bus.h"
 #include "common/io/loop.h"
 #include "common/svc/config.h"
 #include "common/svc/metrics.h"
@@ -20,7 +21,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct pgn_bus;
 struct pgn_http;
 
 struct pgn_svc {
@@ -42,6 +42,7 @@ struct pgn_svc_ops {
     void (*drain)(struct pgn_svc *svc); /* start to stop; ends with pgn_svc_drained, which it may call itself. NULL: nothing to do */
     void (*fini)(struct pgn_svc *svc);
     void (*load)(struct pgn_svc *svc, uint64_t *ret_connections, uint32_t *ret_queue); /* for the load published each second; may be NULL */
+    void (*bus_event)(struct pgn_svc *svc, enum pgn_bus_event event);                  /* after init only; may be NULL */
 };
 
 int pgn_svc_main(int argc, char **argv, const struct pgn_svc_ops *ops);
