@@ -35,6 +35,7 @@ endif
 CFLAGS := -std=gnu11 $(WARN) $(CFLAGS_$(PROFILE)) -pthread
 LDFLAGS := $(LDFLAGS_$(PROFILE)) -pthread
 LIBS := $(call PKG,libs,$(PKGS_COMMON)) -lcivetweb -lm -ldl
+LIBS_gateway := -lcrypto
 LIBS_storage := -lrocksdb $(call PKG,libs,sqlite3)
 LIBS_pigeon := -lz
 
@@ -95,10 +96,10 @@ test_obj = $(foreach s,$(call test_svc,$(1)),$(filter-out $(B)/services/$(s)/mai
 fuzz_svc = $(patsubst services/%,%,$(shell sed -n '1s,^// needs: ,,p' $(1)))
 
 $(UNIT_BIN): $(B)/%: $(B)/%.o $$(call test_obj,$$*) $(COMMON_LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(filter storage,$(call test_svc,$*)),$(LIBS_storage)) -lcmocka $(LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(foreach s,$(call test_svc,$*),$(LIBS_$(s))) -lcmocka $(LIBS)
 
 $(FUZZ_BIN): $(B)/%: $(B)/%.o $$(foreach s,$$(call fuzz_svc,$$*.c),$$(filter-out %/main.o,$$(call SVC_OBJ,$$s))) $(COMMON_LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(if $(findstring storage,$(call fuzz_svc,$*.c)),$(LIBS_storage)) $(LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(foreach s,$(call fuzz_svc,$*.c),$(LIBS_$(s))) $(LIBS)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
