@@ -1,0 +1,168 @@
+#include "common/base/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* 0: as it is. 'u': \u00XX. Others: a backslash and this letter. */
+static const char escapes[256] = {
+    ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\', [0] = 'u',    [1] = 'u',
+    [2] = 'u',    [3] = 'u',    [4] = 'u',    [5] = 'u',    [6] = 'u',    [7] = 'u',    [0x0b] = 'u',  [0x0e] = 'u', [0x0f] = 'u',
+    [0x10] = 'u', [0x11] = 'u', [0x12] = 'u', [0x13] = 'u', [0x14] = 'u', [0x15] = 'u', [0x16] = 'u',  [0x17] = 'u', [0x18] = 'u',
+    [0x19] = 'u', [0x1a] = 'u', [0x1b] = 'u', [0x1c] = 'u', [0x1d] = 'u', [0x1e] = 'u', [0x1f] = 'u',
+};
+
+static void comma(struct pgn_json *j)
+{
+    if (j->need_comma)
+        pgn_buf_append_byte(j->out, ',');
+    j->need_comma = true;
+}
+
+static void literal(struct pgn_json *j, const char *text)
+{
+    comma(j);
+    pgn_buf_append_str(j->out, text);
+}
+
+void pgn_json_object(struct pgn_json *j)
+{
+    literal(j, "{");
+    j->need_comma = false;
+}
+
+void pgn_json_object_end(struct pgn_json *j)
+{
+    pgn_buf_append_byte(j->out, '}');
+    j->need_comma = true;
+}
+
+void pgn_json_array(struct pgn_json *j)
+{
+    literal(j, "[");
+    j->need_comma = false;
+}
+
+void pgn_json_array_end(struct pgn_json *j)
+{
+    pgn_buf_append_byte(j->out, ']');
+    j->need_comma = true;
+}
+
+static uint8_t *escape(uint8_t *to, uint8_t c)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    *to++ = '\\';
+    *to++ = (uint8_t)escapes[c];
+    if (escapes[c] == 'u') {
+        *to++ = '0';
+        *to++ = '0';
+        *to++ = (uint8_t)hex[c >> 4];
+        *to++ = (uint8_t)hex[c & 15];
+    }
+    return to;
+}
+
+/* A quoted string in one pass: pieces without escapes are copied whole. */
+static void quoted(struct pgn_buf *out, const char *s, size_t len)
+{
+    const uint8_t *p = (const uint8_t *)s, *end = p + len, *from = p;
+
+    pgn_buf_reserve(out, len + 2);
+    out->data[out->len++] = '"';
+    for (; p < end; p++) {
+        if (!escapes[*p])
+            continue;
+        pgn_buf_append(out, from, (size_t)(p - from));
+        pgn_buf_reserve(out, (size_t)(end - p) + 7);
+        out->len = (size_t)(escape(out->data + out->len, *p) - out->data);
+        from = p + 1;
+    }
+    pgn_buf_append(out, from, (size_t)(end - from));
+    pgn_buf_append_byte(out, '"');
+}
+
+void pgn_json_key(struct pgn_json *j, const char *key)
+{
+    comma(j);
+    quoted(j->out, key, strlen(key));
+    pgn_buf_append_byte(j->out, ':');
+    j->need_comma = false;
+}
+
+void pgn_json_strn(struct pgn_json *j, const char *s, size_t len)
+{
+    comma(j);
+    quoted(j->out, s, len);
+}
+
+void pgn_json_str(struct pgn_json *j, const char *s)
+{
+    pgn_json_strn(j, s, strlen(s));
+}
+
+void pgn_json_u64(struct pgn_json *j, uint64_t v)
+{
+    comma(j);
+    pgn_buf_append_u64(j->out, v);
+}
+
+void pgn_json_i64(struct pgn_json *j, int64_t v)
+{
+    comma(j);
+    if (v < 0)
+        pgn_buf_append_byte(j->out, '-');
+    pgn_buf_append_u64(j->out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+}
+
+void pgn_json_f64(struct pgn_json *j, double v)
+{
+    char text[32];
+
+    if (!isfinite(v)) {
+        pgn_json_null(j);
+        return;
+    }
+    for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back as the same number */
+        snprintf(text, sizeof(text), "%.*g", digits, v);
+        if (strtod(text, NULL) == v)
+            break;
+    }
+    literal(j, text);
+}
+
+void pgn_json_bool(struct pgn_json *j, bool v)
+{
+    literal(j, v ? "true" : "false");
+}
+
+void pgn_json_null(struct pgn_json *j)
+{
+    literal(j, "null");
+}
+
+bool pgn_json_depth_ok(const char *text, size_t len, int limit)
+{
+    int depth = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > limit)
+                return false;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        }
+    }
+    return true;
+}
