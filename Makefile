@@ -42,7 +42,7 @@ LIBS_pigeon := -lz
 # ---- sources ----
 
 SERVICES := $(patsubst services/%/main.c,%,$(wildcard services/*/main.c))
-PROTO := client internal
+PROTO := client internal api
 GEN_C := $(PROTO:%=$(B)/gen/%.pb-c.c)
 COMMON_SRC := $(wildcard common/*/*.c)
 COMMON_OBJ := $(COMMON_SRC:%.c=$(B)/%.o) $(GEN_C:.c=.o)
