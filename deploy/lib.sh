@@ -18,4 +18,4 @@ supervisor_pid() {
 }
 
 # A setting that was chosen at the first start: kept NAME
-kept() { sed -n "s/^$1=//p" "$data/run/ports" 2>/dev/null; }
+kept() { sed -n "s/^$1=//p" "$data/run/ports" 2>/dev/null || true; }
