@@ -27,7 +27,8 @@ typedef void pgn_bus_handler(void *ctx, const struct pgn_bus_msg *msg);
 enum pgn_bus_event {
     PGN_BUS_CONNECTED, /* also after a reconnect: messages in between may be lost */
     PGN_BUS_DISCONNECTED,
-    PGN_BUS_LOST, /* a slow consumer: NATS or the mailbox dropped messages for us */
+    PGN_BUS_LOST,   /* a slow consumer: NATS or the mailbox dropped messages for us */
+    PGN_BUS_CLOSED, /* refused for good (wrong password, twice): it will not connect again */
 };
 struct pgn_bus_options {
     const char *url;             /* servers, separated by commas */
@@ -44,6 +45,9 @@ void pgn_bus_free(struct pgn_bus **bus); /* writes what is pending (at most 2 s)
 bool pgn_bus_connected(const struct pgn_bus *bus);
 const char *
 pgn_bus_inbox(const struct pgn_bus *bus); /* prefix of subjects that only this connection subscribes, "_INBOX.<user>.<random>" */
+
+/* The turn's write comes behind all hooks that were added to the loop so far (svc calls it after init). */
+void pgn_bus_write_last(struct pgn_bus *bus);
 
 /* queue NULL: every subscriber gets each message. Subscriptions survive reconnects. */
 int pgn_bus_subscribe(struct pgn_bus *bus, const char *subject, const char *queue, pgn_bus_handler *handler, void *ctx,
