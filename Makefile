@@ -66,6 +66,9 @@ $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: common/proto/%.proto common/proto/client.pr
 	@mkdir -p $(B)/gen
 	cd common/proto && protoc --c_out=$(abspath $(B))/gen $*.proto
 
+# Kept: as intermediates they would be removed and made again each time.
+.SECONDARY: $(GEN_C) $(GEN_C:.c=.h)
+
 # Generated code is not held to our warnings.
 $(B)/gen/%.o: $(B)/gen/%.c $(GEN_C:.c=.h)
 	$(CC) -std=gnu11 -w $(CPPFLAGS) $(CFLAGS_$(PROFILE)) -pthread -MMD -MP -c -o $@ $<
