@@ -196,6 +196,8 @@ static int read_field(struct reader *r, const struct path *path, json_t *v, cons
         if (*chosen)
             return refuse(r, path, "excludes another field that is there too");
         *chosen = f->id;
+    } else if (f->label == PROTOBUF_C_LABEL_OPTIONAL && f->type != PROTOBUF_C_TYPE_STRING && f->type != PROTOBUF_C_TYPE_MESSAGE) {
+        *(protobuf_c_boolean *)(base + f->quantifier_offset) = 1; /* proto2: has_FIELD */
     }
     return read_value(r, path, v, f, base + f->offset);
 }
