@@ -463,6 +463,11 @@ uint64_t pgn_bus_max_payload(const struct pgn_bus *bus)
     return bus->max_payload;
 }
 
+size_t pgn_bus_pending(const struct pgn_bus *bus)
+{
+    return atomic_load(&bus->pending);
+}
+
 void pgn_bus_write_last(struct pgn_bus *bus)
 {
     pgn_hook_remove(&bus->hook);

@@ -66,5 +66,6 @@ void pgn_bus_request(struct pgn_bus *bus, const char *subject, const void *data,
 void pgn_bus_forget(struct pgn_bus *bus, const void *ctx);
 
 uint64_t pgn_bus_max_payload(const struct pgn_bus *bus); /* bytes; 0 while never connected */
+size_t pgn_bus_pending(const struct pgn_bus *bus);       /* bytes of messages that wait to be handled */
 
 #endif
