@@ -51,13 +51,19 @@ static int ask_once(struct pgn_bus_sync *bus, const struct pgn_buf *batch, uint6
     return e;
 }
 
+/* Nothing was stored, and it may go better soon. */
+static bool try_again(int error)
+{
+    return error == PGN_E_STALE || error == PGN_E_UNAVAILABLE || error == PGN_E_NO_RESPONDERS || error == PGN_E_BUSY;
+}
+
 int pgn_message_item_sync(struct pgn_bus_sync *bus, Pigeon__BatchItem *item, uint64_t timeout_ms, struct pgn_arena *arena,
                           Pigeon__ItemResult **ret_result, struct pgn_rpc_problem *problem)
 {
     Pigeon__Batch batch = PIGEON__BATCH__INIT;
     struct pgn_buf out = {0};
     uint64_t start = pgn_mono_ms(), passed = 0;
-    bool taken = false; /* somebody may have stored it */
+    bool doubt = false; /* somebody may have stored it */
     int e = 0;
     item->index = 1;
     batch.batch = 1;
@@ -72,9 +78,10 @@ int pgn_message_item_sync(struct pgn_bus_sync *bus, Pigeon__BatchItem *item, uin
             *ret_result = result;
             break;
         }
-        if (!e && result->error != PGN_E_STALE) {
-            e = pgn_rpc_fail(problem, result->error, result->text);
-            if (problem)
+        if (!e && !try_again(result->error)) {
+            /* A refusal after a lost answer says nothing about the first try. */
+            e = doubt ? pgn_rpc_fail(problem, PGN_E_UNCERTAIN, NULL) : pgn_rpc_fail(problem, result->error, result->text);
+            if (problem && !doubt)
                 problem->retry_after_ms = result->retry_after_ms;
             break;
         }
@@ -82,8 +89,8 @@ int pgn_message_item_sync(struct pgn_bus_sync *bus, Pigeon__BatchItem *item, uin
             pgn_rpc_fail(problem, e, NULL);
             break;
         }
-        taken |= e == PGN_E_TIMEOUT;
-        e = pgn_rpc_fail(problem, taken ? PGN_E_UNCERTAIN : PGN_E_UNAVAILABLE, NULL);
+        doubt |= e == PGN_E_TIMEOUT;
+        e = pgn_rpc_fail(problem, doubt ? PGN_E_UNCERTAIN : PGN_E_UNAVAILABLE, NULL);
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
         passed = pgn_mono_ms() - start;
     }
