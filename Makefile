@@ -51,6 +51,7 @@ SVC_OBJ = $(patsubst %.c,$(B)/%.o,$(wildcard services/$(1)/*.c))
 BINS := $(SERVICES:%=$(B)/pigeon-%) $(if $(wildcard clients/cli/*.c),$(B)/pigeon) $(if $(wildcard loadtest/*.c),$(B)/pigeon-load)
 UNIT_SRC := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c tests/conformance/test_*.c)
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
+UNIT_SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/support/*.c))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 
@@ -98,7 +99,7 @@ test_obj = $(foreach s,$(call test_svc,$(1)),$(filter-out $(B)/services/$(s)/mai
 # Objects that a fuzz target needs from a service: its first line says  // needs: services/<name>
 fuzz_svc = $(patsubst services/%,%,$(shell sed -n '1s,^// needs: ,,p' $(1)))
 
-$(UNIT_BIN): $(B)/%: $(B)/%.o $$(call test_obj,$$*) $(COMMON_LIB)
+$(UNIT_BIN): $(B)/%: $(B)/%.o $$(call test_obj,$$*) $(UNIT_SUPPORT) $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(foreach s,$(call test_svc,$*),$(LIBS_$(s))) -lcmocka $(LIBS)
 
 $(FUZZ_BIN): $(B)/%: $(B)/%.o $$(foreach s,$$(call fuzz_svc,$$*.c),$$(filter-out %/main.o,$$(call SVC_OBJ,$$s))) $(COMMON_LIB)

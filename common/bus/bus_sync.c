@@ -39,7 +39,11 @@ static natsStatus set_servers(natsOptions *o, const char *url)
     char *copy = pgn_strdup(url), *rest = NULL;
     for (char *word = strtok_r(copy, ", ", &rest); word && count < SERVERS_MAX; word = strtok_r(NULL, ", ", &rest))
         servers[count++] = word;
-    natsStatus s = count > 0 ? natsOptions_SetServers(o, servers, count) : NATS_INVALID_ARG;
+    natsStatus s = count > 0 ? NATS_OK : NATS_INVALID_ARG;
+    for (int i = 0; i < count; i++) /* nats.c would try any word, for ever */
+        if (strncmp(servers[i], "nats://", 7) != 0 && strncmp(servers[i], "tls://", 6) != 0)
+            s = NATS_INVALID_ARG;
+    TRY(natsOptions_SetServers(o, servers, count));
     free(copy);
     return s;
 }
