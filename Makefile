@@ -31,6 +31,7 @@ LDFLAGS_coverage := --coverage
 LDFLAGS_fuzz := -fsanitize=address,undefined
 ifeq ($(PROFILE),fuzz)
 CC := clang-14
+WARN += -Wno-cast-qual # clang also sees it in what protobuf-c's macros expand to
 endif
 CFLAGS := -std=gnu11 $(WARN) $(CFLAGS_$(PROFILE)) -pthread
 LDFLAGS := $(LDFLAGS_$(PROFILE)) -pthread
