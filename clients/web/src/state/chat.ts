@@ -1,0 +1,182 @@
+// The running session: one Client, and where its events go.
+import { signal } from '@preact/signals';
+import { Client } from '../net/client';
+import type { LinkState, Socket } from '../net/connection';
+import type { OutItem } from '../net/outbox';
+import { leaveTab, takeTab } from '../net/tabs';
+import type { ConvState, Event, Message } from '../proto';
+import { convs, forgetConvs, mergeConvs, noteMark, noteMessage, synced } from './convs';
+import { loadDrafts } from './drafts';
+import { forgetFiles } from './files';
+import { forgetLive, setPresence, setTyping } from './live';
+import { device, expire, loadMe, me, session } from './session';
+import { flushMarks, markDelivered } from './marks';
+import { forgetGroups, noteGroupMark, refreshGroup } from './groups';
+import { notify } from './notify';
+import { forgetRooms, rooms } from './rooms';
+import { read, write } from './storage';
+import { forgetUsers, want } from './users';
+
+export const linkState = signal<LinkState>('idle');
+/** Another tab of this browser is in charge. */
+export const elsewhere = signal(false);
+export const outbox = signal<OutItem[]>([]);
+
+let client: Client | null = null;
+let watched: string[] = [];
+
+export function theClient(): Client {
+  if (!client) throw new Error('not logged in');
+  return client;
+}
+
+export async function startChat(steal = false): Promise<void> {
+  const s = session.value;
+  if (!s || s.mustChange || client) return;
+  const lost = () => {
+    stopChat();
+    elsewhere.value = true;
+  };
+  if (!(await takeTab(`pigeon-${s.user}`, steal, lost))) {
+    elsewhere.value = true;
+    return;
+  }
+  if (session.value !== s || client) return;
+  elsewhere.value = false;
+  me.value = { ...me.value, user: s.user };
+  loadDrafts();
+  const key = `outbox.${s.user}`;
+  client = new Client({
+    token: s.token,
+    device,
+    open: () => new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/v1/ws`, 'pigeon.v1.json') as unknown as Socket,
+    load: () => read<OutItem[]>(key, []),
+    save: (items) => write(key, items),
+    onState,
+    onOnline: () => {
+      watched = [];
+      watchPeers();
+      flushMarks();
+      for (const conv of rooms.keys()) refreshGroup(conv);
+    },
+    onEvent,
+    onConvs,
+    onSent: (item, sent) => arrived({
+      conv: sent.conv, seq: sent.seq, message_id: sent.message_id ?? '', from: s.user, device,
+      client_id: item.client_id, sent_at: sent.sent_at, kind: item.kind, body: item.body,
+      reply_to: item.reply_to, mentions: item.mentions,
+    }),
+    onOutbox: (items) => { outbox.value = items; },
+  });
+  client.start();
+  loadMe().catch(() => {});
+}
+
+export function stopChat(): void {
+  client?.stop();
+  client = null;
+  linkState.value = 'idle';
+}
+
+/** After logging out: nothing of this user stays in memory. */
+export function forgetChat(): void {
+  stopChat();
+  leaveTab();
+  forgetConvs();
+  forgetRooms();
+  forgetGroups();
+  forgetUsers();
+  forgetFiles();
+  forgetLive();
+  outbox.value = [];
+}
+
+function onState(state: LinkState): void {
+  linkState.value = state;
+  if (state === 'expired') expire();
+  if (state === 'replaced') {
+    stopChat();
+    leaveTab();
+    elsewhere.value = true;
+  }
+}
+
+function onEvent(e: Event): void {
+  if (e.message) arrived(e.message);
+  else if (e.mark) {
+    noteGroupMark(e.mark);
+    if (!noteMark(e.mark)) client?.resync();
+  } else if (e.typing) {
+    if (e.typing.user !== me.value.user) setTyping(e.typing.conv, e.typing.user, true);
+  } else if (e.presence) setPresence([e.presence]);
+  else if (e.changed) {
+    refreshGroup(e.changed.conv);
+    client?.resync();
+  }
+}
+
+/** A message, pushed or one's own just stored. */
+export function arrived(m: Message): void {
+  const known = noteMessage(m);
+  if (!known) client?.resync();
+  rooms.get(m.conv)?.timeline.push(m);
+  setTyping(m.conv, m.from, false);
+  if (m.from === me.value.user) {
+    if (m.client_id && m.device === device) client?.outbox.settle(m.client_id);
+    return;
+  }
+  markDelivered(m.conv, m.seq);
+  notify(m);
+}
+
+function onConvs(list: ConvState[], complete: boolean): void {
+  mergeConvs(list);
+  for (const c of list) {
+    if (c.gone) {
+      rooms.delete(c.conv);
+      continue;
+    }
+    rooms.get(c.conv)?.timeline.reach(c.last_seq);
+    if (c.delivered_seq < c.last_seq && c.unread > 0) markDelivered(c.conv, c.last_seq);
+    if (c.peer) want(c.peer);
+  }
+  if (complete) {
+    synced.value = true;
+    watchPeers();
+  }
+}
+
+// ---- presence ----
+
+const mostWatched = 500; // the server's limit a connection
+const extra = new Set<string>();
+
+export function alsoWatch(users: string[]): void {
+  for (const u of users) extra.add(u);
+  watchPeers();
+}
+
+function watchPeers(): void {
+  const wanted = new Set<string>(extra);
+  for (const c of convs.value.values()) if (c.peer) wanted.add(c.peer);
+  wanted.delete(me.value.user);
+  const fresh = [...wanted].slice(0, mostWatched).filter((u) => !watched.includes(u));
+  if (fresh.length === 0 || client?.link.state !== 'online') return;
+  watched.push(...fresh);
+  client.request('watch', { users: fresh }).then(
+    (ok) => setPresence(ok.watch?.presence ?? []),
+    () => { watched = watched.filter((u) => !fresh.includes(u)); },
+  );
+}
+
+// ---- what wakes a sleeping page ----
+
+export function listenForWaking(): void {
+  const check = () => client?.check();
+  addEventListener('online', check);
+  addEventListener('offline', check);
+  addEventListener('focus', check);
+  addEventListener('pageshow', check);
+  document.addEventListener('visibilitychange', () => { if (!document.hidden) check(); });
+}
+
