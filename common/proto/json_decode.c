@@ -202,6 +202,20 @@ static int read_field(struct reader *r, const struct path *path, json_t *v, cons
     return read_value(r, path, v, f, base + f->offset);
 }
 
+/* proto2: what is required and would be NULL is refused, so that nobody needs to check. */
+static int check_required(struct reader *r, const struct path *path, const ProtobufCMessage *m)
+{
+    for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
+        struct path here = {path, f->name};
+        if (f->label != PROTOBUF_C_LABEL_REQUIRED || (f->type != PROTOBUF_C_TYPE_STRING && f->type != PROTOBUF_C_TYPE_MESSAGE))
+            continue;
+        if (!*(void *const *)(const void *)((const uint8_t *)m + f->offset))
+            return refuse(r, &here, "missing");
+    }
+    return 0;
+}
+
 static int read_message(struct reader *r, const struct path *path, json_t *object, const ProtobufCMessageDescriptor *type,
                         ProtobufCMessage **ret_message)
 {
@@ -221,6 +235,8 @@ static int read_message(struct reader *r, const struct path *path, json_t *objec
         if (e)
             return e;
     }
+    if (check_required(r, path, m) != 0)
+        return PGN_E_SYNTAX;
     *ret_message = m;
     return 0;
 }

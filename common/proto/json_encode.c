@@ -111,7 +111,7 @@ static bool is_zero(const ProtobufCFieldDescriptor *f, const void *at)
 }
 
 /* Whether a singular field outside of a oneof is written. */
-static bool is_shown(const ProtobufCFieldDescriptor *f, const void *at, uint64_t sparse)
+static bool is_shown(const ProtobufCFieldDescriptor *f, const void *at, const uint8_t *base, uint64_t sparse)
 {
     const char *s;
 
@@ -121,6 +121,8 @@ static bool is_shown(const ProtobufCFieldDescriptor *f, const void *at, uint64_t
         s = *(char *const *)at;
         return s && *s;
     }
+    if (f->label == PROTOBUF_C_LABEL_OPTIONAL) /* proto2: has_FIELD */
+        return *(const protobuf_c_boolean *)(const void *)(base + f->quantifier_offset);
     if (f->type == PROTOBUF_C_TYPE_BYTES)
         return ((const ProtobufCBinaryData *)at)->len > 0;
     if (f->type == PROTOBUF_C_TYPE_ENUM || (f->id < 64 && (sparse & BIT(f->id))))
@@ -164,7 +166,7 @@ static void write_message(struct pgn_json *j, const ProtobufCMessage *m)
         const void *at = base + f->offset;
         if (f->label == PROTOBUF_C_LABEL_REPEATED) {
             write_repeated(j, f, base);
-        } else if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF ? is_chosen(f, at, base) : is_shown(f, at, sparse)) {
+        } else if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF ? is_chosen(f, at, base) : is_shown(f, at, base, sparse)) {
             pgn_json_key(j, f->name);
             write_value(j, f, at);
         }

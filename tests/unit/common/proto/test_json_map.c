@@ -5,6 +5,8 @@
 #include "common/base/utf8.h"
 #include "common/proto/json_map.h"
 
+#include "api.pb-c.h"
+
 #include <jansson.h>
 
 enum { ROUNDS = 200 };
@@ -363,6 +365,32 @@ static void damage_is_survived(void **state)
     assert_in_range(taken, 500, 49500);
 }
 
+/* The REST bodies are proto2: "left out" is not "set to nothing". */
+static void optional_fields_know_whether_they_were_there(void **state)
+{
+    Pigeon__ApiMemberPatch *p = (void *)decoded("{\"mute_seconds\":0}", &pigeon__api_member_patch__descriptor);
+    Pigeon__ApiMePatch *me;
+    Pigeon__ApiUser *user;
+
+    (void)state;
+    assert_true(p->has_mute_seconds);
+    assert_false(p->has_role);
+    assert_string_equal(encoded(p), "{\"mute_seconds\":0}");
+    p = (void *)decoded("{\"mute_seconds\":null,\"role\":\"admin\"}", &pigeon__api_member_patch__descriptor);
+    assert_false(p->has_mute_seconds);
+    assert_true(p->has_role);
+    assert_string_equal(encoded(p), "{\"role\":\"admin\"}");
+    me = (void *)decoded("{\"name\":\"\"}", &pigeon__api_me_patch__descriptor);
+    assert_string_equal(me->name, "");
+    assert_null(me->about);
+    user = (void *)decoded("{\"user\":\"a\"}", &pigeon__api_user__descriptor);
+    assert_string_equal(user->user, "a");
+    assert_null(decoded("{\"name\":\"A\"}", &pigeon__api_user__descriptor));
+    assert_string_equal(problem, "user: missing");
+    assert_null(decoded("{\"users\":[{\"user\":\"a\"},{}],\"more\":false}", &pigeon__api_users__descriptor));
+    assert_string_equal(problem, "users.user: missing");
+}
+
 static void reading_what_servers_say(void **state)
 {
     Pigeon__ServerFrame *f = server_frame_of("{\"bye\":{\"code\":\"restarting\",\"retry_after_ms\":5000}}");
@@ -389,6 +417,7 @@ int main(void)
         MAP_TEST(nesting_is_limited),
         MAP_TEST(long_problems_are_cut),
         MAP_TEST(damage_is_survived),
+        MAP_TEST(optional_fields_know_whether_they_were_there),
         MAP_TEST(reading_what_servers_say),
     };
     test_seed();
