@@ -59,7 +59,7 @@ export function MessageList({ room, c, on, jumpRef }: {
   };
 
   const older = () => {
-    if (!room || loading.current || !room.older.peek() || box.current!.scrollTop > nearTop) return;
+    if (!room || !box.current || loading.current || !room.older.peek() || box.current.scrollTop > nearTop) return;
     loading.current = true;
     // The layout effect below puts the anchor back before this is done.
     room.timeline.back().catch(() => {}).finally(() => {
@@ -69,7 +69,7 @@ export function MessageList({ room, c, on, jumpRef }: {
   };
 
   const noteRead = () => {
-    if (!room?.timeline.loaded || !placed.current || !looking()) return;
+    if (!room?.timeline.loaded || !box.current || !placed.current || !looking()) return;
     let seq = room.timeline.top;
     if (!stick.current) {
       const bottom = box.current!.scrollTop + box.current!.clientHeight;
@@ -91,7 +91,8 @@ export function MessageList({ room, c, on, jumpRef }: {
   };
 
   const toBottom = (smooth = false) => {
-    const el = box.current!;
+    const el = box.current; // null between leaving and the observer's last call
+    if (!el) return;
     el.scrollTo({ top: el.scrollHeight, behavior: smooth ? 'smooth' : 'instant' });
   };
 
