@@ -25,10 +25,13 @@ static bool fill_members(struct msg_policy *p, Pigeon__PolicyMember *const *sort
     p->muted = muted ? pgn_calloc(muted, sizeof *p->muted) : NULL;
     for (size_t i = 0; i < count; i++) {
         const Pigeon__PolicyMember *from = sorted[i];
-        struct msg_member *m = &p->members[i];
+        struct msg_member *m = &p->members[p->members_count];
         size_t len = strlen(from->user) + 1;
-        if (i > 0 && strcmp(from->user, sorted[i - 1]->user) == 0)
+        if (i > 0 && strcmp(from->user, sorted[i - 1]->user) == 0) {
+            if (p->direct)
+                continue; /* notes to oneself: both sides are one */
             return false;
+        }
         memcpy(p->names + at, from->user, len);
         m->name = (uint32_t)at;
         at += len;
@@ -37,7 +40,7 @@ static bool fill_members(struct msg_policy *p, Pigeon__PolicyMember *const *sort
         m->flags = (uint8_t)((from->blocks_other ? MSG_MEMBER_BLOCKS_OTHER : 0) | (from->disabled ? MSG_MEMBER_DISABLED : 0) |
                              (from->muted_until ? MSG_MEMBER_MUTED : 0));
         if (from->muted_until)
-            p->muted[p->muted_count++] = (struct msg_muted){(uint32_t)i, from->muted_until};
+            p->muted[p->muted_count++] = (struct msg_muted){p->members_count, from->muted_until};
         p->members_count++;
     }
     return true;
