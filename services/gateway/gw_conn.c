@@ -1,0 +1,413 @@
+/* Sockets of clients: states, reading. Writing is in gw_write.c. See gw_conn.h. */
+#include "services/gateway/gw_conn.h"
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/error.h"
+#include "common/svc/log.h"
+#include "services/gateway/gw_limits.h"
+#include "services/gateway/gw_ops.h"
+#include "services/gateway/gw_presence.h"
+#include "services/gateway/gw_slots.h"
+#include "services/gateway/gw_user.h"
+#include "services/gateway/gw_write.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    CLOSE_MS = 2000,  /* for the peer's close frame */
+    FLUSH_MS = 3000,  /* to take what was said last */
+    HELD_MAX = 65536, /* behind a hello; more stays in the kernel */
+};
+
+enum timeout { NONE, KEEP, HELLO_TIME, HEARTBEAT, CLOSE_TIME, FLUSH_TIME };
+#define TO(state) (1u << (state))
+
+/* The states: what stops them in the end, and where they may lead. */
+static const struct {
+    const char *name;
+    enum timeout timeout;
+    unsigned next;
+} states[GW_STATES] = {
+    [GW_UPGRADE] = {"upgrade", HELLO_TIME, TO(GW_HELLO) | TO(GW_FLUSH) | TO(GW_CLOSED)},
+    [GW_HELLO] = {"hello", KEEP, TO(GW_CHECK) | TO(GW_CLOSING) | TO(GW_FLUSH) | TO(GW_CLOSED)},
+    [GW_CHECK] = {"check", NONE, TO(GW_LIVE) | TO(GW_CLOSING) | TO(GW_FLUSH) | TO(GW_CLOSED)},
+    [GW_LIVE] = {"live", HEARTBEAT, TO(GW_CLOSING) | TO(GW_FLUSH) | TO(GW_CLOSED)},
+    [GW_CLOSING] = {"closing", CLOSE_TIME, TO(GW_FLUSH) | TO(GW_CLOSED)},
+    [GW_FLUSH] = {"flush", FLUSH_TIME, TO(GW_CLOSED)},
+    [GW_CLOSED] = {"closed", NONE, 0},
+};
+
+static void on_ready(struct pgn_io *io, uint32_t events);
+static void on_due(struct pgn_timer *t);
+
+static uint64_t heartbeat_ms(const struct gw_conn *c)
+{
+    return (uint64_t)c->gw->config->gateway_heartbeat_s * 1000;
+}
+
+static void set_timeout(struct gw_conn *c, enum timeout timeout)
+{
+    uint64_t ms = 0;
+    switch (timeout) {
+    case KEEP:
+        return;
+    case NONE:
+        pgn_timer_stop(&c->timer);
+        return;
+    case HELLO_TIME:
+        ms = (uint64_t)c->gw->config->gateway_hello_timeout_ms;
+        break;
+    case HEARTBEAT:
+        ms = heartbeat_ms(c) * 3 / 2;
+        break;
+    case CLOSE_TIME:
+        ms = CLOSE_MS;
+        break;
+    case FLUSH_TIME:
+        ms = FLUSH_MS;
+        break;
+    }
+    pgn_timer_start(c->gw->loop, &c->timer, ms);
+}
+
+static void free_held(struct gw_conn *c)
+{
+    if (!c->held)
+        return;
+    pgn_buf_release(c->held);
+    free(c->held);
+    c->held = NULL;
+}
+
+/* A session ends: nothing is delivered to it any more. */
+static void end_session(struct gw_conn *c)
+{
+    c->gw->sessions--;
+    gw_presence_note(c, false);
+    gw_user_detach(c);
+    gw_topic_leave_all(&c->watches);
+}
+
+static void bury(struct gw_conn *c)
+{
+    struct gateway *gw = c->gw;
+    pgn_io_remove(gw->loop, &c->io);
+    close(c->io.fd);
+    gw_ws_release(&c->ws);
+    gw_outq_free(&c->out);
+    gw_slot_give(gw, c);
+    gw->connections--;
+    c->next_grave = gw->graves;
+    gw->graves = c;
+}
+
+void gw_conn_move(struct gw_conn *c, enum gw_conn_state state)
+{
+    enum gw_conn_state old = (enum gw_conn_state)c->state;
+    assert(states[old].next & TO(state));
+    c->state = (uint8_t)state;
+    if (old == GW_LIVE)
+        end_session(c);
+    if (state == GW_LIVE) {
+        c->gw->sessions++;
+        c->heard_ms = (uint32_t)pgn_loop_now_ms(c->gw->loop);
+    }
+    if (state >= GW_LIVE)
+        gw_address_leave(&c->address);
+    if (state > GW_LIVE)
+        free_held(c);
+    set_timeout(c, states[state].timeout);
+    if (state == GW_CLOSED)
+        bury(c);
+}
+
+void gw_conn_new(struct gateway *gw, int fd, struct gw_address *address)
+{
+    struct gw_conn *c = pgn_calloc(1, sizeof *c);
+    c->io = (struct pgn_io){fd, PGN_READ, on_ready};
+    c->timer.on_due = on_due;
+    c->gw = gw;
+    c->address = address;
+    gw_slot_take(gw, c);
+    gw->connections++;
+    gw_count(GW_M_ACCEPTED, 1);
+    set_timeout(c, states[GW_UPGRADE].timeout);
+    if (pgn_io_add(gw->loop, &c->io) != 0)
+        gw_conn_move(c, GW_CLOSED);
+}
+
+void gw_conn_bury(struct gateway *gw)
+{
+    while (gw->graves) {
+        struct gw_conn *c = gw->graves;
+        gw->graves = c->next_grave;
+        free(c);
+    }
+}
+
+void gw_conn_drop(struct gw_conn *c)
+{
+    if (c->state != GW_CLOSED)
+        gw_conn_move(c, GW_CLOSED);
+}
+
+/* ---- time ---- */
+
+static bool expired(const struct gw_conn *c)
+{
+    return c->expires_s && pgn_wall_ms() / 1000 >= c->expires_s;
+}
+
+static void look_at_heartbeat(struct gw_conn *c)
+{
+    uint64_t beat = heartbeat_ms(c), now = pgn_loop_now_ms(c->gw->loop);
+    uint64_t silent = (uint32_t)now - c->heard_ms;
+    if (expired(c)) {
+        gw_count(GW_M_REVOKED, 1);
+        gw_conn_bye(c, "expired", 0, (uint16_t)pgn_error_info(PGN_E_UNAUTHENTICATED)->ws_close);
+        return;
+    }
+    if (gw_write_stuck(c, now)) {
+        gw_write_give_up(c);
+        return;
+    }
+    if (silent >= beat * 5 / 2) {
+        gw_count(GW_M_DEAD, 1);
+        gw_conn_drop(c);
+        return;
+    }
+    if (silent >= beat * 3 / 2 && !c->pinged) {
+        c->pinged = true;
+        gw_write_ping(c);
+    }
+    uint64_t next = (c->pinged ? beat * 5 / 2 : beat * 3 / 2) - silent;
+    if (c->out && next > GW_WRITE_LOOK_MS)
+        next = GW_WRITE_LOOK_MS;
+    pgn_timer_start(c->gw->loop, &c->timer, next);
+}
+
+static void on_due(struct pgn_timer *t)
+{
+    struct gw_conn *c = PGN_CONTAINER(t, struct gw_conn, timer);
+    static const struct gw_http_refusal late = {408, "no complete request in time", NULL};
+    switch ((enum gw_conn_state)c->state) {
+    case GW_UPGRADE:
+        gw_conn_refuse_http(c, &late, 0);
+        return;
+    case GW_HELLO:
+        gw_conn_error(c, 0, PGN_E_UNAUTHENTICATED, "no hello in time", 0);
+        gw_conn_close(c, (uint16_t)pgn_error_info(PGN_E_UNAUTHENTICATED)->ws_close);
+        return;
+    case GW_LIVE:
+        look_at_heartbeat(c);
+        return;
+    case GW_CHECK:
+    case GW_CLOSING:
+    case GW_FLUSH:
+    case GW_CLOSED:
+    case GW_STATES:
+        gw_conn_drop(c);
+    }
+}
+
+/* ---- reading ---- */
+
+static void hold(struct gw_conn *c, const uint8_t *data, size_t len)
+{
+    if (!c->held)
+        c->held = pgn_calloc(1, sizeof *c->held);
+    pgn_buf_append(c->held, data, len);
+    if (c->state == GW_CHECK && c->held->len > HELD_MAX)
+        pgn_io_want(c->gw->loop, &c->io, c->io.events & ~(uint32_t)PGN_READ);
+}
+
+static void violation(struct gw_conn *c, uint16_t code)
+{
+    gw_count(GW_M_VIOLATIONS, 1);
+    if (c->state == GW_HELLO && code == GW_WS_TOO_BIG) {
+        gw_conn_error(c, 0, PGN_E_UNAUTHENTICATED, "the first frame must be a hello, and not larger than limits.hello_bytes", 0);
+        code = (uint16_t)pgn_error_info(PGN_E_UNAUTHENTICATED)->ws_close;
+    }
+    if (c->state != GW_CLOSING)
+        gw_write_close(c, code);
+    gw_conn_move(c, GW_FLUSH); /* what follows cannot be read */
+}
+
+static void on_close_frame(struct gw_conn *c, uint16_t code)
+{
+    if (c->state == GW_CLOSING && !c->out) {
+        gw_conn_drop(c);
+        return;
+    }
+    if (c->state != GW_CLOSING)
+        gw_write_close(c, code ? code : GW_WS_NORMAL);
+    gw_conn_move(c, GW_FLUSH);
+}
+
+static void on_message(struct gw_conn *c, const struct gw_ws_message *m)
+{
+    switch (m->opcode) {
+    case GW_WS_CLOSE:
+        on_close_frame(c, m->close_code);
+        return;
+    case GW_WS_PING:
+        if (c->state != GW_CLOSING)
+            gw_write_pong(c, m->data, m->len);
+        return;
+    case GW_WS_TEXT:
+    case GW_WS_BINARY:
+        if (c->state == GW_CLOSING)
+            return;
+        gw_count(GW_M_FRAMES_IN, 1);
+        gw_ops_frame(c, m->opcode, m->data, m->len);
+        return;
+    case GW_WS_CONTINUATION:
+    case GW_WS_PONG:
+        return;
+    }
+}
+
+static void read_frames(struct gw_conn *c, uint8_t *data, size_t len)
+{
+    const struct pgn_config *config = c->gw->config;
+    uint8_t *at = data;
+    const uint8_t *end = data + len;
+    while (c->state == GW_HELLO || c->state == GW_LIVE || c->state == GW_CLOSING) {
+        size_t limit = (size_t)(c->state == GW_HELLO ? config->limits_hello_bytes : config->limits_frame_bytes);
+        struct gw_ws_message m;
+        enum gw_ws_result r = gw_ws_next(&c->ws, &at, end, limit, &m);
+        if (r == GW_WS_MORE)
+            return;
+        if (r == GW_WS_BROKEN) {
+            violation(c, m.close_code);
+            return;
+        }
+        on_message(c, &m);
+    }
+    if (c->state == GW_CHECK && at < end)
+        hold(c, at, (size_t)(end - at));
+}
+
+void gw_conn_resume(struct gw_conn *c)
+{
+    struct pgn_buf *held = c->held;
+    c->held = NULL;
+    if (!(c->io.events & PGN_READ))
+        pgn_io_want(c->gw->loop, &c->io, c->io.events | PGN_READ);
+    if (!held)
+        return;
+    read_frames(c, held->data, held->len);
+    pgn_buf_release(held);
+    free(held);
+}
+
+/* May this page, from this address, have a WebSocket now? False: refused. */
+static bool admit(struct gw_conn *c, const struct gw_upgrade *up)
+{
+    struct gateway *gw = c->gw;
+    static const struct gw_http_refusal origin = {
+        403, "this origin is not allowed (gateway.origins); does the proxy pass the Host header on?", NULL};
+    static const struct gw_http_refusal busy = {429, "too many connections from this address", NULL};
+    if (!gw_http_origin_allowed(up->origin, up->host, gw->config->gateway_origins)) {
+        gw_conn_refuse_http(c, &origin, 0);
+        return false;
+    }
+    if (c->address)
+        return true; /* counted when it was accepted */
+    char peer[GW_ADDRESS_MAX], client[GW_ADDRESS_MAX];
+    gw_write_peer(c->io.fd, peer);
+    gw_http_client_address(peer, up->forwarded_for, gw->config->gateway_trusted_proxies, client);
+    struct gw_address *a = gw_address_get(gw, client);
+    uint32_t wait_ms = gw_address_enter(a, pgn_loop_now_ms(gw->loop));
+    if (wait_ms) {
+        gw_count(GW_M_RATE_LIMITED, 1);
+        gw_conn_refuse_http(c, &busy, wait_ms / 1000 + 1);
+        return false;
+    }
+    c->address = a;
+    return true;
+}
+
+static void read_upgrade(struct gw_conn *c, uint8_t *data, size_t len)
+{
+    if (c->held) {
+        hold(c, data, len);
+        data = c->held->data;
+        len = c->held->len;
+    }
+    struct gw_upgrade up;
+    struct gw_http_refusal refusal;
+    size_t used;
+    switch (gw_http_parse((const char *)data, len, (size_t)c->gw->config->limits_hello_bytes, &up, &used, &refusal)) {
+    case GW_HTTP_MORE:
+        if (!c->held)
+            hold(c, data, len);
+        return;
+    case GW_HTTP_REFUSED:
+        gw_conn_refuse_http(c, &refusal, 0);
+        return;
+    case GW_HTTP_UPGRADE:
+        break;
+    }
+    if (!admit(c, &up))
+        return;
+    gw_write_accept(c, &up);
+    c->encoding = (uint8_t)up.encoding;
+    gw_conn_move(c, GW_HELLO);
+    struct pgn_buf *held = c->held;
+    c->held = NULL;
+    read_frames(c, data + used, len - used);
+    if (held) {
+        pgn_buf_release(held);
+        free(held);
+    }
+}
+
+static void read_some(struct gw_conn *c)
+{
+    struct gateway *gw = c->gw;
+    ssize_t n = recv(c->io.fd, gw->read, sizeof gw->read, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        gw_conn_drop(c);
+        return;
+    }
+    gw_count(GW_M_BYTES_IN, n);
+    c->heard_ms = (uint32_t)pgn_loop_now_ms(gw->loop);
+    c->pinged = false;
+    switch ((enum gw_conn_state)c->state) {
+    case GW_UPGRADE:
+        read_upgrade(c, gw->read, (size_t)n);
+        return;
+    case GW_HELLO:
+    case GW_LIVE:
+    case GW_CLOSING:
+        read_frames(c, gw->read, (size_t)n);
+        return;
+    case GW_CHECK:
+        hold(c, gw->read, (size_t)n);
+        return;
+    case GW_FLUSH: /* discarded, so that closing does not reset what the peer has yet to read */
+    case GW_CLOSED:
+    case GW_STATES:
+        return;
+    }
+}
+
+static void on_ready(struct pgn_io *io, uint32_t events)
+{
+    struct gw_conn *c = PGN_CONTAINER(io, struct gw_conn, io);
+    if (!c->gw->turn_us)
+        c->gw->turn_us = pgn_mono_us();
+    if (events & PGN_WRITE)
+        gw_write_later(c);
+    if (events & PGN_READ)
+        read_some(c);
+}

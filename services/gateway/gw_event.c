@@ -1,0 +1,269 @@
+/* From the bus to sockets; see gw_event.h. */
+#include "services/gateway/gw_event.h"
+
+#include "common/base/alloc.h"
+#include "common/base/error.h"
+#include "common/proto/subjects.h"
+#include "common/svc/log.h"
+#include "services/gateway/gw_conn.h"
+#include "services/gateway/gw_hello.h"
+#include "services/gateway/gw_user.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* An event on its way: its frame, and the device that is not to get it. */
+struct news {
+    Pigeon__ServerFrame frame;
+    struct gw_shared shared;
+    const char *skip_user, *skip_device; /* NULL: nobody */
+};
+
+static void skip(struct news *n, const char *user, const char *device)
+{
+    if (!*user || !*device)
+        return;
+    n->skip_user = user;
+    n->skip_device = device;
+}
+
+/* The frame of an event; false for those that are not for clients. */
+static bool make_news(const Pigeon__Event *e, struct news *n)
+{
+    *n = (struct news){.frame = PIGEON__SERVER_FRAME__INIT};
+    n->shared.source = &n->frame;
+    switch (e->what_case) {
+    case PIGEON__EVENT__WHAT_MESSAGE:
+        n->frame.what_case = PIGEON__SERVER_FRAME__WHAT_MESSAGE;
+        n->frame.message = e->message;
+        skip(n, e->message->from, e->message->device);
+        return true;
+    case PIGEON__EVENT__WHAT_MARK:
+        n->frame.what_case = PIGEON__SERVER_FRAME__WHAT_MARK;
+        n->frame.mark = e->mark;
+        skip(n, e->mark->user, e->skip_device);
+        return true;
+    case PIGEON__EVENT__WHAT_TYPING:
+        n->frame.what_case = PIGEON__SERVER_FRAME__WHAT_TYPING;
+        n->frame.typing = e->typing;
+        skip(n, e->typing->user, e->skip_device);
+        return true;
+    case PIGEON__EVENT__WHAT_PRESENCE:
+        n->frame.what_case = PIGEON__SERVER_FRAME__WHAT_PRESENCE;
+        n->frame.presence = e->presence;
+        return true;
+    case PIGEON__EVENT__WHAT_CHANGED:
+        n->frame.what_case = PIGEON__SERVER_FRAME__WHAT_CHANGED;
+        n->frame.changed = e->changed;
+        return true;
+    case PIGEON__EVENT__WHAT_MEMBERSHIP:
+    case PIGEON__EVENT__WHAT_REVOKED:
+    case PIGEON__EVENT__WHAT__NOT_SET:
+    case _PIGEON__EVENT__WHAT__CASE_IS_INT_SIZE:
+    default:
+        return false;
+    }
+}
+
+static void to_conn(struct news *n, struct gw_conn *c)
+{
+    if (gw_conn_push(c, gw_shared_get(&n->shared, c->encoding), true))
+        gw_count(GW_M_DELIVERIES, 1);
+}
+
+static void to_user(struct news *n, const struct gw_user *u)
+{
+    bool own = n->skip_user && strcmp(n->skip_user, u->id) == 0;
+    for (struct gw_conn *c = u->conns, *next; c; c = next) {
+        next = c->next_of_user; /* a slow client may be closed by this */
+        if (!own || strcmp(n->skip_device, c->device) != 0)
+            to_conn(n, c);
+    }
+}
+
+static Pigeon__Events *decode(struct gateway *gw, const struct pgn_bus_msg *msg)
+{
+    Pigeon__Events *events = PGN_PB_UNPACK(Pigeon__Events, pigeon__events, gw->arena, msg->data, msg->len);
+    if (!events)
+        pgn_log_limited(PGN_WARN, 1000, "malformed event on the bus: %s", msg->subject);
+    else
+        gw_count(GW_M_EVENTS, (int64_t)events->n_events);
+    return events;
+}
+
+static void note_commit(struct gateway *gw, const Pigeon__Event *e)
+{
+    if (e->commit > gw->newest_commit)
+        gw->newest_commit = e->commit;
+}
+
+static void membership(struct gw_user *u, const Pigeon__Membership *m)
+{
+    u->routes_clock++;
+    if (m->joined)
+        gw_user_join(u, m->conv);
+    else
+        gw_user_part(u, m->conv);
+    Pigeon__Changed changed = PIGEON__CHANGED__INIT;
+    changed.conv = m->conv;
+    changed.version = m->version;
+    Pigeon__Event e = PIGEON__EVENT__INIT;
+    e.what_case = PIGEON__EVENT__WHAT_CHANGED;
+    e.changed = &changed;
+    struct news n;
+    if (make_news(&e, &n))
+        to_user(&n, u);
+    gw_shared_release(&n.shared);
+}
+
+static bool names_session(const Pigeon__Revoked *r, const uint8_t hash[PGN_HASH_BYTES])
+{
+    for (size_t i = 0; i < r->n_sessions; i++)
+        if (r->sessions[i].len == PGN_HASH_BYTES && memcmp(r->sessions[i].data, hash, PGN_HASH_BYTES) == 0)
+            return true;
+    return r->n_sessions == 0;
+}
+
+/* False when the user went with its last session. */
+static bool revoked(struct gateway *gw, const char *user, const Pigeon__Revoked *r)
+{
+    struct gw_user *u = gw_user_find(gw, user);
+    for (struct gw_conn *c = u ? u->conns : NULL, *next; c; c = next) {
+        next = c->next_of_user;
+        if (!names_session(r, c->hash))
+            continue;
+        gw_count(GW_M_REVOKED, 1);
+        gw_conn_bye(c, *r->code ? r->code : "kicked", 0, (uint16_t)pgn_error_info(PGN_E_UNAUTHENTICATED)->ws_close);
+    }
+    return gw_user_find(gw, user) != NULL;
+}
+
+void gw_event_on_user(void *ctx, const struct pgn_bus_msg *msg)
+{
+    struct gw_user *u = ctx;
+    struct gateway *gw = u->gw;
+    Pigeon__Events *events = decode(gw, msg);
+    char id[PGN_USER_MAX + 1];
+    memcpy(id, u->id, sizeof id);
+    bool here = true;
+    for (size_t i = 0; events && here && i < events->n_events; i++) {
+        const Pigeon__Event *e = events->events[i];
+        struct news n;
+        note_commit(gw, e);
+        if (e->what_case == PIGEON__EVENT__WHAT_MEMBERSHIP) {
+            membership(u, e->membership);
+        } else if (e->what_case == PIGEON__EVENT__WHAT_REVOKED) {
+            here = revoked(gw, id, e->revoked);
+        } else if (make_news(e, &n)) {
+            to_user(&n, u);
+            gw_shared_release(&n.shared);
+        }
+        here = here && gw_user_find(gw, id) == u; /* closing a slow client may take the user along */
+    }
+    pgn_arena_reset(gw->arena);
+}
+
+/* A slow client that is closed leaves the list that is being walked: so it is walked backwards, and re-read at each step. */
+static void to_members(struct news *n, struct gw_topic *t)
+{
+    for (uint32_t i = t->count; i-- > 0;) {
+        if (i >= t->count)
+            continue;
+        if (t->presence)
+            to_conn(n, t->members[i].owner);
+        else
+            to_user(n, t->members[i].owner);
+    }
+}
+
+static void remember(struct gw_topic *t, const Pigeon__Event *e)
+{
+    if (!t->presence || e->what_case != PIGEON__EVENT__WHAT_PRESENCE)
+        return;
+    if (!t->last)
+        t->last = pgn_calloc(1, sizeof *t->last);
+    pgn_buf_clear(t->last);
+    pgn_pb_pack(e, t->last);
+}
+
+void gw_event_on_topic(void *ctx, const struct pgn_bus_msg *msg)
+{
+    struct gw_topic *t = ctx;
+    struct gateway *gw = t->gw;
+    Pigeon__Events *events = decode(gw, msg);
+    gw_topic_hold(t); /* its members may go while it is walked */
+    for (size_t i = 0; events && i < events->n_events; i++) {
+        const Pigeon__Event *e = events->events[i];
+        struct news n;
+        note_commit(gw, e);
+        if (t->holds > 1)
+            remember(t, e);
+        if (make_news(e, &n)) {
+            to_members(&n, t);
+            gw_shared_release(&n.shared);
+        }
+    }
+    gw_topic_let_go(t);
+    pgn_arena_reset(gw->arena);
+}
+
+void gw_event_replay(const struct gw_topic *t, struct gw_conn *c)
+{
+    if (!t->last)
+        return;
+    struct pgn_arena *arena = pgn_arena_new(1024);
+    Pigeon__Event *e = PGN_PB_UNPACK(Pigeon__Event, pigeon__event, arena, t->last->data, t->last->len);
+    struct news n;
+    if (e && make_news(e, &n)) {
+        to_conn(&n, c);
+        gw_shared_release(&n.shared);
+    }
+    pgn_arena_free(&arena);
+}
+
+/* ---- losses ---- */
+
+void gw_event_loss(struct gateway *gw)
+{
+    gw->loss_all = ++gw->loss_clock;
+    gw_count(GW_M_BUS_LOSSES, 1);
+    gw_hello_check_all(gw);
+}
+
+void gw_event_store(struct gateway *gw, const char *epoch, uint64_t commit)
+{
+    size_t len = strnlen(epoch, sizeof gw->epoch - 1);
+    bool same = strlen(gw->epoch) == len && memcmp(gw->epoch, epoch, len) == 0;
+    if (same || !len) {
+        if (commit > gw->newest_commit)
+            gw->newest_commit = commit;
+        return;
+    }
+    bool first = !gw->epoch[0];
+    memcpy(gw->epoch, epoch, len);
+    gw->epoch[len] = 0;
+    gw->newest_commit = commit;
+    if (!first)
+        gw_event_loss(gw);
+}
+
+static void on_store_up(void *ctx, const struct pgn_bus_msg *msg)
+{
+    struct gateway *gw = ctx;
+    Pigeon__StoreUp *up = PGN_PB_UNPACK(Pigeon__StoreUp, pigeon__store_up, gw->arena, msg->data, msg->len);
+    if (up) {
+        gw_event_store(gw, up->epoch, up->commit);
+        gw_event_loss(gw);
+    }
+    pgn_arena_reset(gw->arena);
+}
+
+int gw_event_start(struct gateway *gw)
+{
+    return pgn_bus_subscribe(gw->bus, PGN_SUBJ_STORE_UP, NULL, on_store_up, gw, &gw->store_up);
+}
+
+void gw_event_stop(struct gateway *gw)
+{
+    pgn_bus_unsubscribe(&gw->store_up);
+}

@@ -1,0 +1,18 @@
+/*
+ * Hello: tokens are checked by storage, those of one turn in one request. Also the re-checks of all sessions when a revocation
+ * or a membership event may have been missed. Loop's thread.
+ */
+#ifndef GW_HELLO_H
+#define GW_HELLO_H
+
+#include "services/gateway/gateway.h"
+
+/* A hello frame in state GW_HELLO. */
+void gw_hello_start(struct gw_conn *c, uint64_t id, const Pigeon__Hello *hello);
+void gw_hello_flush(struct gateway *gw);     /* turn's end */
+void gw_hello_check_all(struct gateway *gw); /* in the background, a few requests at a time, from the first slot on */
+void gw_hello_probe(struct gateway *gw);     /* asks storage for nothing, until it answers: then the gateway is ready */
+void gw_hello_init(struct gateway *gw);
+void gw_hello_stop(struct gateway *gw);
+
+#endif
