@@ -169,6 +169,11 @@ int pgn_http_new(const struct pgn_http_options *options, struct pgn_http **ret_h
     return 0;
 }
 
+const char *pgn_http_library(void)
+{
+    return mg_version();
+}
+
 uint16_t pgn_http_port(const struct pgn_http *http)
 {
     return http->port;

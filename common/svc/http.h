@@ -28,6 +28,7 @@ struct pgn_http_options {
 /* PGN_E_BUSY when the port is taken, PGN_E_INVALID when the address is not loopback and civetweb is too old; reason in ret_problem. */
 int pgn_http_new(const struct pgn_http_options *options, struct pgn_http **ret_http, struct pgn_buf *ret_problem) PGN_MUST_USE;
 uint16_t pgn_http_port(const struct pgn_http *http);
+const char *pgn_http_library(void); /* civetweb's version, "1.15" */
 /* The longest matching prefix wins. Before requests come is not required. */
 void pgn_http_handle(struct pgn_http *http, const char *prefix, pgn_http_handler *handler, void *ctx);
 void pgn_http_free(struct pgn_http **http); /* waits for running handlers */
