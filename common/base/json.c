@@ -125,6 +125,8 @@ void pgn_json_f64(struct pgn_json *j, double v)
         pgn_json_null(j);
         return;
     }
+    if (v == 0)
+        v = 0; /* no "-0" */
     for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back as the same number */
         snprintf(text, sizeof(text), "%.*g", digits, v);
         if (strtod(text, NULL) == v)

@@ -5,12 +5,14 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 32 };
+enum { MAX_DEPTH = 32, MAX_FIELD = (1 << 29) - 1 };
 
 void pgn_pb_pack(const void *message, struct pgn_buf *out)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
 
+    if (size == 0)
+        return; /* out may have no memory yet */
     pgn_buf_reserve(out, size);
     out->len += protobuf_c_message_pack(message, out->data + out->len);
 }
@@ -40,7 +42,7 @@ static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor
 {
     if (number >= 1 && number <= type->n_fields && type->fields[number - 1].id == number)
         return &type->fields[number - 1];
-    return number <= UINT32_MAX ? protobuf_c_message_descriptor_get_field(type, (unsigned)number) : NULL;
+    return protobuf_c_message_descriptor_get_field(type, (unsigned)number);
 }
 
 static bool wire_ok(const ProtobufCMessageDescriptor *type, const uint8_t *p, const uint8_t *end, int depth);
@@ -59,7 +61,7 @@ static bool wire_ok(const ProtobufCMessageDescriptor *type, const uint8_t *p, co
     uint64_t tag, v;
 
     while (p < end) {
-        if (!varint(&p, end, &tag))
+        if (!varint(&p, end, &tag) || tag >> 3 < 1 || tag >> 3 > MAX_FIELD)
             return false;
         switch ((unsigned)tag & 7) {
         case WIRE_VARINT:

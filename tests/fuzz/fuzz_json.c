@@ -1,0 +1,58 @@
+/*
+ * The JSON mapping: any text is refused with a reason, or becomes a message whose own text reads back as the same message.
+ * The first byte chooses the type.
+ */
+#include "common/base/error.h"
+#include "common/base/utf8.h"
+#include "common/proto/json_map.h"
+
+#include "client.pb-c.h"
+#include "internal.pb-c.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const ProtobufCMessageDescriptor *const types[] = {
+    &pigeon__client_frame__descriptor,
+    &pigeon__server_frame__descriptor,
+    &pigeon__reply__descriptor,
+    &pigeon__session_request__descriptor,
+};
+
+static void check_again(const struct pgn_buf *text, const ProtobufCMessageDescriptor *type, struct pgn_arena *arena)
+{
+    ProtobufCMessage *again = NULL;
+    struct pgn_buf second = {0};
+    char problem[128];
+
+    if (pgn_json_decode((const char *)text->data, text->len, type, arena, &again, problem, sizeof(problem)) != 0)
+        abort();
+    pgn_json_encode(again, &second);
+    if (second.len != text->len || memcmp(second.data, text->data, text->len) != 0)
+        abort();
+    pgn_buf_release(&second);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct pgn_arena *arena = pgn_arena_new(1024);
+    struct pgn_buf text = {0};
+    ProtobufCMessage *m = NULL;
+    char problem[128] = "";
+
+    if (size) {
+        const ProtobufCMessageDescriptor *type = types[data[0] % PGN_COUNT(types)];
+        int e = pgn_json_decode((const char *)data + 1, size - 1, type, arena, &m, problem, sizeof(problem));
+        if ((e == 0) != (m != NULL) || (e != 0 && (e != PGN_E_SYNTAX || !*problem || !pgn_utf8_valid(problem, strlen(problem)))))
+            abort();
+        if (m) {
+            pgn_json_encode(m, &text);
+            check_again(&text, type, arena);
+        }
+    }
+    pgn_buf_release(&text);
+    pgn_arena_free(&arena);
+    return 0;
+}
