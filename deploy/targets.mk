@@ -34,6 +34,10 @@ lint:
 docs:
 	@$(MAKE) --no-print-directory -s PROFILE=release build/release/pigeon
 	build/release/pigeon config doc > docs/CONFIG.md
+	python3 tests/lint/metrics.py
+## make bench-campus    4,000 users for 5 minutes: latencies, losses, memory and CPU of the whole
+bench-campus:
+	@tests/bench/campus.sh
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 ## make clean           removes build/
