@@ -88,7 +88,7 @@ await check('a draft is kept for each conversation', async () => {
   await a.fill('.composer textarea', `draft ${tag}`);
   await direct(a, A);
   await expectSoon(() => a.inputValue('.composer textarea'), '');
-  await itemOf(a, `draft ${tag}`).click();
+  await direct(a, B);
   await expectSoon(() => a.inputValue('.composer textarea'), `draft ${tag}`);
   await a.fill('.composer textarea', '');
 });

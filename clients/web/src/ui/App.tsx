@@ -32,10 +32,7 @@ function Elsewhere() {
         <Logo />
         <h1>{t('elsewhere')}</h1>
         <p class="muted">{t('elsewhere_hint')}</p>
-        <button type="button" class="button big" autofocus onClick={() => {
-          elsewhere.value = false;
-          void startChat(true);
-        }}>{t('use_here')}</button>
+        <button type="button" class="button big" autofocus onClick={() => void startChat(true)}>{t('use_here')}</button>
       </div>
     </main>
   );

@@ -63,6 +63,10 @@ function OpenChat({ c }: { c: ConvState }) {
     setDraft(slot, { text: drafts.peek()[slot]?.text ?? '', reply: m?.seq });
     focus();
   };
+  const on = useMemo(() => ({
+    reply, readers: setReaders,
+    menu: (m: Message, x: number, y: number, reactOnly?: boolean) => setMenu({ m, x, y, reactOnly }),
+  }), [slot]);
   const startEdit = (m: Message | null) => { setEditing(m); focus(); };
   const editLast = () => {
     const last = room?.messages.peek().findLast((m) => m.from === me.value.user && m.kind === 'text' && !m.recalled);
@@ -82,10 +86,7 @@ function OpenChat({ c }: { c: ConvState }) {
         }}>
         <ChatHead c={c} info={info} onInfo={() => setInfo(!info)} />
         <LinkBar />
-        <MessageList room={room} c={c} jumpRef={jumpRef} on={{
-          reply, readers: setReaders,
-          menu: (m, x, y, reactOnly) => setMenu({ m, x, y, reactOnly }),
-        }} />
+        <MessageList room={room} c={c} jumpRef={jumpRef} on={on} />
         <Composer key={slot} c={c} slot={slot} input={input} files={files} setFiles={setFiles} editing={editing} reply={replyTo}
           onCancelReply={() => reply(null)} onEditing={startEdit} onEditLast={editLast} onJump={(seq) => jumpRef.current?.(seq)} />
         {dropping && <div class="drop">{t('drop_here')}</div>}

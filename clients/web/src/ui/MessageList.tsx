@@ -15,7 +15,7 @@ import { uploads } from '../state/uploads';
 import { Empty, Spinner } from './bits';
 import { Icon } from './icons';
 import { MessageRow, type RowActions } from './MessageRow';
-import { buildRows } from './rows';
+import { buildRows, reuseRows, type Row } from './rows';
 
 const nearBottom = 80;
 const nearTop = 500;
@@ -36,12 +36,14 @@ export function MessageList({ room, c, on, jumpRef }: {
   const messages = room?.messages.value;
   const out = outbox.value;
   const up = uploads.value;
-  const rows = useMemo(() => buildRows({
+  const before = useRef<Row[]>([]);
+  const rows = useMemo(() => reuseRows(before.current, buildRows({
     messages: messages ?? [],
     out: out.filter((i) => i.slot === slot),
     uploads: up.filter((u) => u.slot === slot),
     self: me.value.user, device, unreadAfter,
-  }), [messages, out, up, slot]);
+  })), [messages, out, up, slot]);
+  before.current = rows;
   const lastKey = rows.at(-1)?.key;
   const lastMine = useRef<string | undefined>(undefined);
   const ready = room === null || room.state.value === 'ready' || room.timeline.loaded;
@@ -150,8 +152,11 @@ export function MessageList({ room, c, on, jumpRef }: {
     void el.offsetWidth; // starts the animation again
     el.classList.add('flash');
   };
-  jumpRef.current = jump;
-  const actions: RowActions = { ...on, jump, quoted: (seq) => room?.timeline.get(seq) };
+  jumpRef.current = (seq) => void jump(seq);
+  // One object as long as the room is the same: rows whose properties stay are not drawn again.
+  const actions = useMemo<RowActions>(() => ({
+    ...on, jump: (seq) => jumpRef.current?.(seq), quoted: (seq) => room?.timeline.get(seq),
+  }), [room, on]);
 
   return (
     <div class="wallpaper list-box">

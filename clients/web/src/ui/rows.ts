@@ -65,6 +65,16 @@ export function buildRows(i: RowInput): Row[] {
   return rows;
 }
 
+/** Keeps the old object of each row that stayed the same, so that it is not drawn again. */
+export function reuseRows(old: Row[], rows: Row[]): Row[] {
+  const byKey = new Map(old.map((r) => [r.key, r]));
+  return rows.map((r) => {
+    const before = byKey.get(r.key) as Record<string, unknown> | undefined;
+    const now = r as unknown as Record<string, unknown>;
+    return before && Object.keys(now).every((k) => before[k] === now[k]) ? (before as unknown as Row) : r;
+  });
+}
+
 function pending(at: number, self: string, out?: OutItem, up?: Upload): Message {
   return {
     conv: '', seq: Number.MAX_SAFE_INTEGER, message_id: '', from: self, sent_at: at,
