@@ -48,7 +48,7 @@ static int check_card(const Pigeon__Card *c, const char **ret_text)
 int msg_check_body(const Pigeon__Body *body, Pigeon__Kind kind, size_t body_bytes, const char **ret_text)
 {
     if (kind == PIGEON__KIND__operation || (body && body->operation))
-        return refuse(ret_text, PGN_E_FORBIDDEN, "messages of kind operation are written by the server only");
+        return INVALID("messages of kind operation are written by the server only");
     if (kind < PIGEON__KIND__kind_unset || kind > PIGEON__KIND__operation)
         return INVALID("unknown kind");
     if (!body)
