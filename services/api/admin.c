@@ -6,7 +6,6 @@
 #include "common/base/random.h"
 #include "common/proto/storage_client.h"
 #include "common/proto/subjects.h"
-#include "common/svc/log.h"
 #include "services/api/nodes.h"
 #include "services/api/password.h"
 #include "services/api/people.h"
@@ -19,14 +18,7 @@
 enum { STATUS_TIMEOUT_MS = 2000, CODE_LEN = 20, USES = 1, USES_MAX = 100000 };
 static const uint64_t invite_s = 7 * 86400, invite_min_s = 60, invite_max_s = 31536000;
 
-/* Leaves an entry. The change is done already, so a failure is logged, not answered. */
-static void audit(struct api_call *call, const char *action, const char *object, const char *detail)
-{
-    struct pgn_rpc_problem problem;
-    if (pgn_storage_audit(call->api->bus, call->session.user, action, object, detail, call->arena, &problem))
-        pgn_log(PGN_ERR, "audit entry not written: %s %s %s: %s", call->session.user, action, object, problem.text);
-}
-
+/* The actor of every request is the caller: the directory writes the audit entry in the change's own transaction. */
 static int dir(struct api_call *call, Pigeon__DirRequest *request, Pigeon__Reply **ret_reply)
 {
     request->actor = call->session.user;
@@ -108,7 +100,6 @@ int api_admin_create_user(struct api_call *call)
     e = dir(call, &request, &reply);
     if (e)
         return e;
-    audit(call, "user.create", user.user, user.admin ? "administrator" : "");
     admin_user_of(&user, &answer);
     answer.password = *one_time ? one_time : NULL;
     return api_answer(call, 201, &answer);
@@ -170,20 +161,6 @@ static int log_out(struct api_call *call, const char *user)
     return e == PGN_E_NOT_FOUND ? 0 : e;
 }
 
-static void audit_patch(struct api_call *call, const struct patch *p)
-{
-    struct pgn_buf detail = {0};
-    for (size_t i = 0; i < p->count; i++) {
-        pgn_buf_printf(&detail, "%s%s", i ? ", " : "", p->fields[i]);
-        if (!strcmp(p->fields[i], "disabled"))
-            pgn_buf_append_str(&detail, p->values.disabled ? "=true" : "=false");
-        if (!strcmp(p->fields[i], "admin"))
-            pgn_buf_append_str(&detail, p->values.admin ? "=true" : "=false");
-    }
-    audit(call, "user.patch", call->param[0], pgn_buf_cstr(&detail));
-    pgn_buf_release(&detail);
-}
-
 int api_admin_patch_user(struct api_call *call)
 {
     Pigeon__ApiAdminPatch *body;
@@ -198,7 +175,6 @@ int api_admin_patch_user(struct api_call *call)
                                    &call->problem);
         if (e)
             return e;
-        audit_patch(call, &p);
         if (p.log_out && (e = log_out(call, call->param[0])))
             return e;
         api_sessions_forget(call->api->sessions, call->param[0]);
@@ -258,7 +234,7 @@ int api_admin_create_invite(struct api_call *call)
     Pigeon__Invitation invite = PIGEON__INVITATION__INIT;
     Pigeon__ApiInviteInfo answer;
     Pigeon__Reply *reply;
-    char code[CODE_LEN + 1], detail[64];
+    char code[CODE_LEN + 1];
     int e = API_BODY(call, Pigeon__ApiInviteNew, pigeon__api_invite_new, &body);
     if (e)
         return e;
@@ -279,8 +255,6 @@ int api_admin_create_invite(struct api_call *call)
     e = dir(call, &request, &reply);
     if (e)
         return e;
-    snprintf(detail, sizeof detail, "uses=%" PRIu32 " expires_in_s=%" PRIu64, uses, expires_in_s);
-    audit(call, "invite.create", "", detail); /* the code itself is a secret */
     invite_of(&invite, &answer);
     return api_answer(call, 201, &answer);
 }
@@ -296,7 +270,6 @@ int api_admin_delete_invite(struct api_call *call)
     int e = dir(call, &request, &reply);
     if (e)
         return e;
-    audit(call, "invite.delete", "", "");
     return api_answer_empty(call, 204);
 }
 
@@ -336,7 +309,8 @@ int api_admin_audit(struct api_call *call)
     if (e || (e = api_query_u64(call, "limit", 1, API_PAGE_MAX, API_PAGE, &limit)))
         return e;
     snprintf(text, sizeof text, "%" PRIu64, after);
-    query.after = text;
+    if (after)
+        query.after = text;
     query.limit = (uint32_t)limit;
     request.what_case = PIGEON__DIR_REQUEST__WHAT_AUDIT_LIST;
     request.audit_list = &query;

@@ -1,4 +1,5 @@
-/* What only administrators may: users, invitations, status, the audit log. Each change leaves an audit entry. Handlers. */
+/* What only administrators may: users, invitations, status, the audit log. Each change leaves an audit entry (storage writes it). Handlers.
+ */
 #ifndef API_ADMIN_H
 #define API_ADMIN_H
 

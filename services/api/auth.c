@@ -217,7 +217,8 @@ int api_change_password(struct api_call *call)
     if (e)
         return api_fail(call, e, NULL);
     values.password_hash = hash;
-    e = pgn_storage_user_patch(call->api->bus, NULL, call->session.user, &values, fields, PGN_COUNT(fields), call->arena, &call->problem);
+    e = pgn_storage_user_patch(call->api->bus, call->session.user, call->session.user, &values, fields, PGN_COUNT(fields), call->arena,
+                               &call->problem);
     if (e)
         return e;
     others.all = true;

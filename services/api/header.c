@@ -72,6 +72,13 @@ void api_file_name_clean(char *name)
     }
     for (char *p = name; *p == '.'; p++)
         *p = '_';
+    size_t len = strlen(name);
+    if (len > API_FILE_NAME_BYTES) {
+        len = API_FILE_NAME_BYTES;
+        while (len && ((unsigned char)name[len] & 0xc0) == 0x80)
+            len--;
+        name[len] = 0;
+    }
     if (!*name)
         memcpy(name, "file", 5);
 }

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-enum { API_MIME_MAX = 127, API_FILE_NAME_CHARS = 255 };
+enum { API_MIME_MAX = 127, API_FILE_NAME_CHARS = 255, API_FILE_NAME_BYTES = 255 };
 
 /*
  * The type to keep for a Content-Type header: type/subtype in lower case, without parameters. application/octet-stream
@@ -14,7 +14,10 @@ enum { API_MIME_MAX = 127, API_FILE_NAME_CHARS = 255 };
  */
 void api_mime_of(const char *content_type, char ret_mime[API_MIME_MAX + 1]);
 
-/* A name that is safe to offer: separators and control characters become '_', leading dots too; "file" for nothing. In place. */
+/*
+ * A name that is safe to offer: separators and control characters become '_', leading dots too; "file" for nothing; at most
+ * 255 bytes, cut between characters. In place; room for "file" is needed.
+ */
 void api_file_name_clean(char *name);
 
 /* Content-Disposition's value: attachment, with the name for old clients and in RFC 5987's form. */

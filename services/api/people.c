@@ -94,7 +94,7 @@ int api_patch_me(struct api_call *call)
         fields[n++] = lang;
     }
     if (n) {
-        e = pgn_storage_user_patch(call->api->bus, NULL, call->session.user, &values, fields, n, call->arena, &call->problem);
+        e = pgn_storage_user_patch(call->api->bus, call->session.user, call->session.user, &values, fields, n, call->arena, &call->problem);
         if (e)
             return e;
     }

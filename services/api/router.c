@@ -18,7 +18,7 @@ enum { ARENA_CHUNK = 8192, ANONYMOUS_BODY = 16384, BODY = 1 << 20, DEFAULT_RETRY
 static bool code_valid(const char *code)
 {
     size_t n = strspn(code, "abcdefghijklmnopqrstuvwxyz0123456789");
-    return !code[n] && n >= 16 && n <= 32;
+    return !code[n] && n >= 8 && n <= 64;
 }
 
 static const struct param_kind {

@@ -118,7 +118,7 @@ static int settle(struct upload *u)
     return 0;
 }
 
-/* Tells the directory; the same row again is harmless, so an unanswered request is repeated. */
+/* Tells the directory. An unanswered request is repeated. */
 static int record(struct upload *u, const char *name, const char *mime)
 {
     struct api_call *call = u->call;
@@ -136,8 +136,11 @@ static int record(struct upload *u, const char *name, const char *mime)
     meta.quota = (uint64_t)call->api->config->limits_user_file_bytes;
     request.what_case = PIGEON__DIR_REQUEST__WHAT_FILE_PUT;
     request.file_put = &meta;
-    for (int i = 0; i < PUT_TRIES && e == PGN_E_TIMEOUT; i++)
+    for (int i = 0; i < PUT_TRIES && e == PGN_E_TIMEOUT; i++) {
         e = pgn_storage_dir_sync(call->api->bus, &request, PGN_STORAGE_TIMEOUT_MS / 2, call->arena, &reply, &call->problem);
+        if (e == PGN_E_CONFLICT && i > 0)
+            e = 0; /* the unanswered one had done it */
+    }
     return e;
 }
 
