@@ -6,7 +6,7 @@ HEADER, CONF = "common/proto/subjects.h", "deploy/templates/nats.conf.in"
 
 
 def main():
-    known = re.findall(r'#define PGN_SUBJ_\w+ "([^"]+)"\s*/\*(.*?)\*/', open(HEADER, encoding="utf-8").read())
+    known = re.findall(r'#define PGN_SUBJ_\w+\s+"([^"]+)"\s*/\*(.*?)\*/', open(HEADER, encoding="utf-8").read())
     conf = open(CONF, encoding="utf-8").read()
     rights = {}
     for user, pub, sub in re.findall(r"user: (\w+),.*?publish: \[(.*?)\],\s*subscribe: \[(.*?)\]", conf, re.S):
