@@ -1,0 +1,383 @@
+/*
+ * The way of a CommitBatch: decoded by the loop into a list; when the committer is free it takes all that waits, up to a
+ * bound, in one durable write. While it writes, the next group gathers: batches grow with load. Overflow policy of the
+ * list: storage.commit_queue items, then batches are answered `overloaded`.
+ */
+#include "common/base/clock.h"
+#include "common/base/error.h"
+#include "common/io/mailbox.h"
+#include "common/proto/rpc.h"
+#include "common/svc/log.h"
+#include "services/storage/metrics.h"
+#include "services/storage/outbox.h"
+#include "services/storage/service.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { GROUP_ITEMS_MAX = 4096, GROUP_BATCHES_MAX = 512, ARENA_BYTES = 16384, RECOVER_MS = 1000, OVERLOAD_RETRY_MS = 200 };
+
+struct waiting {
+    struct pgn_node node;
+    struct pgn_arena *arena;
+    Pigeon__CommitBatch *batch;
+    char *reply;
+};
+/* One group commit; made by the loop, filled by the committer. */
+struct group {
+    struct pgn_job job;
+    struct sto_commit_lane *lane;
+    struct waiting *batches[GROUP_BATCHES_MAX];
+    struct sto_commit commits[GROUP_BATCHES_MAX];
+    size_t count, items;
+    struct pgn_arena *arena;
+    struct sto_effects effects;
+    struct sto_outbox out;
+    int error;
+    uint64_t took_us;
+    bool results_sent; /* a planted fault sent them already */
+};
+struct recovery {
+    struct pgn_job job;
+    struct sto_commit_lane *lane;
+    int error;
+};
+struct sto_commit_lane {
+    struct sto_service *service;
+    struct pgn_workers *committer;
+    struct pgn_mailbox *mailbox; /* planted faults only */
+    struct pgn_node waiting;
+    size_t waiting_items;
+    bool running, failed;
+    struct pgn_timer recover;
+};
+
+/* ---- answering ---- */
+
+static void waiting_free(struct waiting *w)
+{
+    pgn_arena_free(&w->arena);
+    free(w->reply);
+    free(w);
+}
+
+/* The same error for every item of a batch. */
+static void refuse_batch(struct sto_commit_lane *lane, const struct waiting *w, int error, uint64_t retry_after_ms)
+{
+    Pigeon__BatchResult result = PIGEON__BATCH_RESULT__INIT;
+    struct pgn_buf out = {0};
+
+    result.batch = w->batch->batch;
+    result.n_results = w->batch->n_items;
+    result.results = pgn_arena_alloc(w->arena, (w->batch->n_items + 1) * sizeof(Pigeon__ItemResult *));
+    for (size_t i = 0; i < w->batch->n_items; i++) {
+        Pigeon__ItemResult *r = pgn_arena_alloc(w->arena, sizeof *r);
+
+        pigeon__item_result__init(r);
+        r->index = w->batch->items[i]->index;
+        r->error = error;
+        r->retry_after_ms = retry_after_ms;
+        result.results[i] = r;
+    }
+    pgn_pb_pack(&result, &out);
+    sto_answer(lane->service, w->reply, &out);
+    pgn_buf_release(&out);
+}
+
+static void results_pack(const struct group *g, struct sto_outbox *out)
+{
+    for (size_t b = 0; b < g->count; b++) {
+        Pigeon__BatchResult result = PIGEON__BATCH_RESULT__INIT;
+        size_t n = g->commits[b].batch->n_items;
+
+        if (!g->batches[b]->reply)
+            continue;
+        result.batch = g->commits[b].batch->batch;
+        result.n_results = n;
+        result.results = pgn_arena_alloc(g->arena, (n + 1) * sizeof(Pigeon__ItemResult *));
+        for (size_t i = 0; i < n; i++)
+            result.results[i] = &g->commits[b].results[i];
+        pgn_pb_pack(&result, sto_outbox_add(out, g->batches[b]->reply, false));
+    }
+}
+
+static void results_count(const struct group *g)
+{
+    size_t stale = 0, refused = 0;
+
+    for (size_t b = 0; b < g->count; b++)
+        for (size_t i = 0; i < g->commits[b].batch->n_items; i++) {
+            int error = g->commits[b].results[i].error;
+
+            stale += error == PGN_E_STALE;
+            refused += error && error != PGN_E_STALE;
+        }
+    sto_count(STO_M_STALE, stale);
+    sto_count(STO_M_REFUSED, refused);
+    sto_count(STO_M_MESSAGES, g->effects.messages);
+    sto_count(STO_M_RETRIES, g->effects.dups);
+    sto_count(STO_M_COMMITS, 1);
+    sto_observe(STO_M_COMMIT_TIME, g->took_us);
+    sto_gauge(STO_M_LAST_COMMIT_ITEMS, g->items);
+}
+
+/* ---- planted fault: acknowledge, then commit ---- */
+
+#ifdef PGN_TEST_FAULTS
+struct early {
+    struct pgn_mail mail;
+    struct sto_outbox out;
+    struct sto_commit_lane *lane;
+};
+static void early_on_loop(struct pgn_mail *mail)
+{
+    struct early *e = PGN_CONTAINER(mail, struct early, mail);
+
+    sto_outbox_publish(&e->out, e->lane->service->svc->bus, 0);
+    sto_outbox_release(&e->out);
+    free(e);
+}
+static void ack_early(void *ctx)
+{
+    enum { EARLY_US = 50000 };
+    struct group *g = ctx;
+    struct early *e = pgn_calloc(1, sizeof *e);
+
+    if (g->lane->service->faults.ack_before_commit) {
+        e->lane = g->lane;
+        e->mail.on_loop = early_on_loop;
+        results_pack(g, &e->out);
+        g->results_sent = true;
+        pgn_mailbox_post_wait(g->lane->mailbox, &e->mail);
+        usleep(EARLY_US);
+    } else {
+        free(e);
+    }
+}
+#define ACK_EARLY ack_early
+#else
+#define ACK_EARLY NULL
+#endif
+
+/* ---- a group ---- */
+
+static void group_run(struct pgn_job *job) /* committer */
+{
+    struct group *g = PGN_CONTAINER(job, struct group, job);
+    struct sto_store *store = g->lane->service->store;
+    uint64_t from = pgn_mono_us();
+
+    g->error = store->ops->commit(store, g->commits, g->count, &g->effects, ACK_EARLY, g);
+    g->took_us = pgn_mono_us() - from;
+    if (g->error)
+        return;
+    sto_outbox_policies(&g->out, &g->effects, store->epoch);
+    if (!g->results_sent)
+        results_pack(g, &g->out);
+    sto_outbox_events(&g->out, &g->effects);
+}
+
+static void group_free(struct group *g)
+{
+    for (size_t i = 0; i < g->count; i++)
+        waiting_free(g->batches[i]);
+    sto_outbox_release(&g->out);
+    pgn_arena_free(&g->arena);
+    free(g);
+}
+
+static void kick(struct sto_commit_lane *lane);
+
+static void fail(struct sto_commit_lane *lane, struct group *g)
+{
+    pgn_log(PGN_ERR, "a commit of %zu items failed (%s): nothing is acknowledged until the store can be written again", g->items,
+            pgn_error_info(g->error)->text);
+    sto_count(STO_M_FAILED_COMMITS, 1);
+    sto_gauge(STO_M_FAILED, 1);
+    for (size_t i = 0; i < g->count; i++)
+        refuse_batch(lane, g->batches[i], g->error, RECOVER_MS);
+    if (!lane->failed)
+        pgn_timer_start(lane->service->svc->loop, &lane->recover, RECOVER_MS);
+    lane->failed = true;
+}
+
+static void refuse_waiting(struct sto_commit_lane *lane, int error)
+{
+    PGN_LIST_EACH_SAFE (n, &lane->waiting) {
+        struct waiting *w = PGN_CONTAINER(n, struct waiting, node);
+
+        pgn_list_remove(n);
+        refuse_batch(lane, w, error, RECOVER_MS);
+        waiting_free(w);
+    }
+    lane->waiting_items = 0;
+}
+
+static void group_done(struct pgn_job *job) /* loop */
+{
+    struct group *g = PGN_CONTAINER(job, struct group, job);
+    struct sto_commit_lane *lane = g->lane;
+
+    lane->running = false;
+    if (g->error) {
+        fail(lane, g);
+        refuse_waiting(lane, PGN_E_UNAVAILABLE);
+    } else {
+        kick(lane); /* the committer goes on while this publishes */
+        results_count(g);
+        sto_outbox_publish(&g->out, lane->service->svc->bus, lane->service->faults.drop_publish ? 10 : 0);
+    }
+    group_free(g);
+    sto_drain_check(lane->service);
+}
+
+static struct group *group_gather(struct sto_commit_lane *lane)
+{
+    struct group *g = pgn_calloc(1, sizeof *g);
+
+    g->lane = lane;
+    g->arena = pgn_arena_new(ARENA_BYTES * 4);
+    g->job.run = group_run;
+    g->job.done = group_done;
+    sto_effects_init(&g->effects, g->arena);
+    while (!pgn_list_empty(&lane->waiting) && g->count < GROUP_BATCHES_MAX) {
+        struct waiting *w = PGN_CONTAINER(lane->waiting.next, struct waiting, node);
+
+        if (g->count && g->items + w->batch->n_items > GROUP_ITEMS_MAX)
+            break;
+        pgn_list_remove(&w->node);
+        g->items += w->batch->n_items;
+        g->batches[g->count] = w;
+        g->commits[g->count].batch = w->batch;
+        g->commits[g->count].results = pgn_arena_alloc(g->arena, (w->batch->n_items + 1) * sizeof(Pigeon__ItemResult));
+        g->count++;
+    }
+    lane->waiting_items -= g->items;
+    sto_gauge(STO_M_QUEUE, lane->waiting_items);
+    return g;
+}
+
+static void kick(struct sto_commit_lane *lane)
+{
+    if (lane->running || lane->failed || pgn_list_empty(&lane->waiting))
+        return;
+    struct group *g = group_gather(lane);
+    lane->running = true;
+    if (pgn_workers_submit(lane->committer, &g->job) == 0)
+        return;
+    lane->running = false; /* never: the queue holds more than the one job there can be */
+    for (size_t i = 0; i < g->count; i++)
+        refuse_batch(lane, g->batches[i], PGN_E_UNAVAILABLE, RECOVER_MS);
+    group_free(g);
+}
+
+/* ---- recovery ---- */
+
+static void recovery_run(struct pgn_job *job)
+{
+    struct recovery *r = PGN_CONTAINER(job, struct recovery, job);
+
+    r->error = r->lane->service->store->ops->recover(r->lane->service->store);
+}
+
+static void recovery_done(struct pgn_job *job)
+{
+    struct recovery *r = PGN_CONTAINER(job, struct recovery, job);
+    struct sto_commit_lane *lane = r->lane;
+
+    lane->running = false;
+    if (r->error) {
+        pgn_log_limited(PGN_WARN, 30000, "the store still cannot be written: %s", pgn_error_info(r->error)->text);
+        pgn_timer_start(lane->service->svc->loop, &lane->recover, RECOVER_MS);
+    } else {
+        pgn_log(PGN_INFO, "the store can be written again");
+        lane->failed = false;
+        sto_gauge(STO_M_FAILED, 0);
+        kick(lane);
+    }
+    free(r);
+    sto_drain_check(lane->service);
+}
+
+static void recover_due(struct pgn_timer *t)
+{
+    struct sto_commit_lane *lane = PGN_CONTAINER(t, struct sto_commit_lane, recover);
+    struct recovery *r = pgn_calloc(1, sizeof *r);
+
+    r->lane = lane;
+    r->job.run = recovery_run;
+    r->job.done = recovery_done;
+    lane->running = true;
+    if (pgn_workers_submit(lane->committer, &r->job) == 0)
+        return;
+    lane->running = false;
+    free(r);
+    pgn_timer_start(lane->service->svc->loop, &lane->recover, RECOVER_MS);
+}
+
+/* ---- the lane ---- */
+
+void sto_commit_lane_take(struct sto_commit_lane *lane, const struct pgn_bus_msg *msg)
+{
+    struct waiting *w = pgn_calloc(1, sizeof *w);
+    size_t limit = (size_t)lane->service->svc->config->storage_commit_queue;
+
+    w->arena = pgn_arena_new(ARENA_BYTES);
+    w->batch = PGN_PB_UNPACK(Pigeon__CommitBatch, pigeon__commit_batch, w->arena, msg->data, msg->len);
+    w->reply = pgn_strdup(msg->reply);
+    sto_count(STO_M_BATCHES, 1);
+    if (!w->batch) {
+        sto_count(STO_M_MALFORMED, 1);
+        pgn_log_limited(PGN_WARN, 10000, "malformed CommitBatch of %zu bytes", msg->len);
+        waiting_free(w);
+        return;
+    }
+    sto_count(STO_M_ITEMS, w->batch->n_items);
+    if (lane->failed || lane->waiting_items + w->batch->n_items > limit) {
+        sto_count(STO_M_OVERLOADED, lane->failed ? 0 : 1);
+        refuse_batch(lane, w, lane->failed ? PGN_E_UNAVAILABLE : PGN_E_OVERLOADED, lane->failed ? RECOVER_MS : OVERLOAD_RETRY_MS);
+        waiting_free(w);
+        return;
+    }
+    lane->waiting_items += w->batch->n_items;
+    pgn_list_append(&lane->waiting, &w->node);
+    kick(lane);
+}
+
+bool sto_commit_lane_idle(const struct sto_commit_lane *lane)
+{
+    return !lane->running && pgn_list_empty(&lane->waiting);
+}
+bool sto_commit_lane_failed(const struct sto_commit_lane *lane)
+{
+    return lane->failed;
+}
+size_t sto_commit_lane_waiting(const struct sto_commit_lane *lane)
+{
+    return lane->waiting_items;
+}
+
+struct sto_commit_lane *sto_commit_lane_new(struct sto_service *s)
+{
+    struct sto_commit_lane *lane = pgn_calloc(1, sizeof *lane);
+
+    lane->service = s;
+    lane->committer = pgn_workers_new(s->svc->loop, "committer", 1, 4);
+    lane->mailbox = pgn_mailbox_new(s->svc->loop, 16);
+    lane->recover.on_due = recover_due;
+    pgn_list_init(&lane->waiting);
+    return lane;
+}
+
+void sto_commit_lane_free(struct sto_commit_lane **lane)
+{
+    if (!*lane)
+        return;
+    pgn_timer_stop(&(*lane)->recover);
+    refuse_waiting(*lane, PGN_E_UNAVAILABLE);
+    pgn_workers_free(&(*lane)->committer);
+    pgn_mailbox_free(&(*lane)->mailbox);
+    free(*lane);
+    *lane = NULL;
+}

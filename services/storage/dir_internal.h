@@ -1,0 +1,96 @@
+/* What the files dir_*.c share. */
+#ifndef STO_DIR_INTERNAL_H
+#define STO_DIR_INTERNAL_H
+
+#include "common/base/id.h"
+#include "common/base/list.h"
+#include "common/base/map.h"
+#include "services/storage/dir.h"
+#include "services/storage/log_reader.h"
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+enum sto_sql {
+#define STO_SQL(id, text) STO_SQL_##id,
+#include "services/storage/dir_statements.h"
+#undef STO_SQL
+    STO_SQL_COUNT
+};
+
+/* A change of people that waits for the transaction's end. */
+struct sto_people_change {
+    char user[PGN_USER_MAX + 1], other[PGN_USER_MAX + 1]; /* other "": name, disabled and version are to be read again */
+    bool block;
+};
+
+struct sto_dir {
+    sqlite3 *db;
+    sqlite3_stmt *stmt[STO_SQL_COUNT];
+    struct sto_people *people;
+    struct sto_log *log;
+    struct pgn_map *sessions; /* cache, by hash */
+    struct pgn_node session_lru;
+    struct sto_people_change *changes;
+    size_t change_count, change_cap;
+    _Atomic uint64_t users, session_count;
+    bool in_transaction;
+};
+
+/* One request. */
+struct sto_asking {
+    struct sto_dir *dir;
+    struct pgn_arena *arena;
+    Pigeon__Reply *reply;
+    struct sto_effects *effects;
+    const char *actor;
+    uint64_t now_ms;
+};
+
+/* dir_sql.c: statements. format: a letter a parameter: s text, i int64_t, b blob (pointer, size_t). */
+sqlite3_stmt *sto_sql_bind(struct sto_dir *dir, enum sto_sql id, const char *format, ...);
+/* Runs to the end: 0 (ret_changes may be NULL) or an error; PGN_E_CONFLICT for a broken constraint. */
+int sto_sql_run(struct sto_dir *dir, enum sto_sql id, int *ret_changes, const char *format, ...) PGN_MUST_USE;
+int sto_sql_step(sqlite3_stmt *stmt, bool *ret_row) PGN_MUST_USE; /* resets at the end or on an error */
+int sto_sql_error(int sqlite_error);
+char *sto_sql_text(struct pgn_arena *arena, sqlite3_stmt *stmt, int column);
+
+static inline int sto_ask_error(struct sto_asking *a, int error, const char *text)
+{
+    return sto_reply_error(a->reply, error, text);
+}
+void sto_dir_people_change(struct sto_dir *dir, const char *user, const char *other, bool block);
+
+/* dir_users.c */
+int sto_user_get(struct sto_asking *a, const char *user, Pigeon__User **ret_user, uint64_t *ret_version) PGN_MUST_USE; /* with hash */
+int sto_dir_user_create(struct sto_asking *a, const Pigeon__User *in, const char *action) PGN_MUST_USE;
+int sto_dir_user_get(struct sto_asking *a, const char *user, bool credentials) PGN_MUST_USE;
+int sto_dir_users_get(struct sto_asking *a, const Pigeon__Strings *in) PGN_MUST_USE;
+int sto_dir_user_list(struct sto_asking *a, const Pigeon__UserQuery *in) PGN_MUST_USE;
+int sto_dir_user_patch(struct sto_asking *a, const Pigeon__UserPatch *in) PGN_MUST_USE;
+int sto_dir_users_import(struct sto_asking *a, const Pigeon__UserBatch *in) PGN_MUST_USE;
+int sto_dir_seen(struct sto_asking *a, const Pigeon__UserSeen *in) PGN_MUST_USE;
+/* dir_sessions.c */
+int sto_session_add(struct sto_asking *a, const Pigeon__Session *in) PGN_MUST_USE;
+int sto_session_revoke(struct sto_asking *a, const Pigeon__SessionRevoke *in, const char *code) PGN_MUST_USE;
+void sto_session_forget_user(struct sto_dir *dir, const char *user);
+void sto_session_forget_all(struct sto_dir *dir);
+struct pgn_map *sto_session_map(void);
+/* dir_contacts.c */
+int sto_dir_contact(struct sto_asking *a, const Pigeon__ContactChange *in) PGN_MUST_USE;
+int sto_dir_contact_list(struct sto_asking *a, const char *user) PGN_MUST_USE;
+/* dir_files.c: files and invitations */
+int sto_dir_file_put(struct sto_asking *a, const Pigeon__FileMeta *in) PGN_MUST_USE;
+int sto_dir_file_get(struct sto_asking *a, const Pigeon__FileRef *in) PGN_MUST_USE;
+int sto_dir_file_delete(struct sto_asking *a, const Pigeon__FileRef *in) PGN_MUST_USE;
+int sto_dir_invite_create(struct sto_asking *a, const Pigeon__Invitation *in) PGN_MUST_USE;
+int sto_dir_invite_use(struct sto_asking *a, const char *code) PGN_MUST_USE;
+int sto_dir_invite_list(struct sto_asking *a) PGN_MUST_USE;
+int sto_dir_invite_delete(struct sto_asking *a, const char *code) PGN_MUST_USE;
+/* dir_audit.c */
+int sto_audit(struct sto_asking *a, const char *action, const char *object, const char *detail) PGN_MUST_USE;
+int sto_dir_audit_list(struct sto_asking *a, const Pigeon__UserQuery *in) PGN_MUST_USE;
+/* dir_schema.c */
+int sto_dir_schema(sqlite3 *db, const char *path, struct pgn_buf *ret_problem, struct pgn_buf *notes) PGN_MUST_USE;
+
+#endif

@@ -1,0 +1,101 @@
+#include "services/storage/outbox.h"
+
+#include "common/base/alloc.h"
+#include "common/base/error.h"
+#include "common/base/map.h"
+#include "common/bus/bus.h"
+#include "common/proto/subjects.h"
+#include "common/svc/log.h"
+#include "services/storage/metrics.h"
+#include "services/storage/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { EVENTS_MAX_BYTES = 256 * 1024 }; /* of one bus message, unless a single event is larger */
+
+struct pgn_buf *sto_outbox_add(struct sto_outbox *out, const char *subject, bool events)
+{
+    if (out->count == out->cap) {
+        out->cap = out->cap ? out->cap * 2 : 64;
+        out->messages = pgn_realloc(out->messages, out->cap * sizeof *out->messages);
+    }
+    struct sto_out_message *m = &out->messages[out->count++];
+    *m = (struct sto_out_message){subject, {0}, events};
+    return &m->data;
+}
+
+void sto_outbox_policies(struct sto_outbox *out, const struct sto_effects *effects, const char *epoch)
+{
+    Pigeon__PolicyChanged changed = PIGEON__POLICY_CHANGED__INIT;
+
+    if (effects->policy_count == 0)
+        return;
+    changed.convs = effects->policies;
+    changed.n_convs = effects->policy_count;
+    changed.epoch = (char *)(uintptr_t)epoch;
+    pgn_pb_pack(&changed, sto_outbox_add(out, PGN_SUBJ_POLICY, false));
+}
+
+/* Where the events of a subject go; by index, as the array of messages moves. */
+struct open_subject {
+    const char *subject;
+    size_t message;
+};
+
+static const void *subject_key(const void *value, size_t *ret_len)
+{
+    const struct open_subject *s = value;
+
+    *ret_len = strlen(s->subject);
+    return s->subject;
+}
+
+void sto_outbox_events(struct sto_outbox *out, const struct sto_effects *effects)
+{
+    struct pgn_map *map = effects->event_count ? pgn_map_new(subject_key) : NULL;
+
+    for (size_t i = 0; i < effects->event_count; i++) {
+        const struct sto_event *e = &effects->events[i];
+        struct open_subject *s = pgn_map_get_str(map, e->subject);
+
+        if (!s) {
+            s = pgn_arena_alloc(effects->arena, sizeof *s);
+            s->subject = e->subject;
+            s->message = SIZE_MAX;
+            pgn_map_put(map, s);
+        }
+        if (s->message == SIZE_MAX || out->messages[s->message].data.len + e->len > EVENTS_MAX_BYTES) {
+            sto_outbox_add(out, e->subject, true);
+            s->message = out->count - 1;
+        }
+        sto_put_field(&out->messages[s->message].data, 1, sto_slice_of(e->data, e->len));
+    }
+    pgn_map_free(&map);
+}
+
+void sto_outbox_publish(struct sto_outbox *out, struct pgn_bus *bus, unsigned drop_every)
+{
+    static unsigned published;
+
+    for (size_t i = 0; i < out->count; i++) {
+        const struct sto_out_message *m = &out->messages[i];
+
+        if (m->events && drop_every && ++published % drop_every == 0)
+            continue;
+        int error = pgn_bus_publish(bus, m->subject, NULL, m->data.data, m->data.len);
+        sto_count(STO_M_PUBLISHED, m->events ? 1 : 0);
+        if (error) { /* what is lost is fetched: clients see the gap, gateways ask again */
+            sto_count(STO_M_PUBLISH_FAILED, 1);
+            pgn_log_limited(PGN_WARN, 10000, "publishing failed: %s", pgn_error_info(error)->text);
+        }
+    }
+}
+
+void sto_outbox_release(struct sto_outbox *out)
+{
+    for (size_t i = 0; i < out->count; i++)
+        pgn_buf_release(&out->messages[i].data);
+    free(out->messages);
+    *out = (struct sto_outbox){0};
+}

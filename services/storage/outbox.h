@@ -1,0 +1,32 @@
+/*
+ * Effects as bus messages: made on the thread that stored, published by the loop. Order: policies, results, events; the
+ * events of one subject go together and keep their order.
+ */
+#ifndef STO_OUTBOX_H
+#define STO_OUTBOX_H
+
+#include "common/base/buf.h"
+#include "services/storage/effects.h"
+
+#include <stdbool.h>
+
+struct pgn_bus;
+
+struct sto_outbox {
+    struct sto_out_message {
+        const char *subject; /* borrowed from an arena that outlives the outbox */
+        struct pgn_buf data;
+        bool events;
+    } * messages;
+    size_t count, cap;
+};
+
+/* Returns the buffer to fill. */
+struct pgn_buf *sto_outbox_add(struct sto_outbox *out, const char *subject, bool events);
+void sto_outbox_policies(struct sto_outbox *out, const struct sto_effects *effects, const char *epoch);
+void sto_outbox_events(struct sto_outbox *out, const struct sto_effects *effects);
+/* On the loop. drop_every: test fault, 0 for none. */
+void sto_outbox_publish(struct sto_outbox *out, struct pgn_bus *bus, unsigned drop_every);
+void sto_outbox_release(struct sto_outbox *out);
+
+#endif

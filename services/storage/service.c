@@ -1,0 +1,226 @@
+#include "services/storage/service.h"
+
+#include "common/base/alloc.h"
+#include "common/base/error.h"
+#include "common/proto/rpc.h"
+#include "common/proto/subjects.h"
+#include "common/svc/log.h"
+#include "services/storage/metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { READS_MAX = 20000, ADMIN_MAX = 64, BUDGET_SHARE_PERCENT = 75, BUDGET_UNKNOWN = 512 * 1024 };
+
+/* ---- answers ---- */
+
+void sto_answer(struct sto_service *s, const char *reply_subject, const struct pgn_buf *data)
+{
+    int error = reply_subject ? pgn_bus_publish(s->svc->bus, reply_subject, NULL, data->data, data->len) : 0;
+
+    if (error == PGN_E_TOO_LARGE)
+        sto_answer_error(s, reply_subject, PGN_E_TOO_LARGE, 0);
+    else if (error)
+        sto_count(STO_M_PUBLISH_FAILED, 1);
+}
+
+void sto_answer_error(struct sto_service *s, const char *reply_subject, int error, uint64_t retry_after_ms)
+{
+    struct pgn_buf out = {0};
+
+    pgn_rpc_pack_error(&out, error, NULL, retry_after_ms);
+    if (reply_subject && pgn_bus_publish(s->svc->bus, reply_subject, NULL, out.data, out.len) != 0)
+        sto_count(STO_M_PUBLISH_FAILED, 1);
+    pgn_buf_release(&out);
+}
+
+size_t sto_answer_budget(const struct sto_service *s)
+{
+    uint64_t max = pgn_bus_max_payload(s->svc->bus);
+
+    return max ? (size_t)(max * BUDGET_SHARE_PERCENT / 100) : BUDGET_UNKNOWN;
+}
+
+/* ---- subjects ---- */
+
+static void on_commit(void *ctx, const struct pgn_bus_msg *msg)
+{
+    sto_commit_lane_take(((struct sto_service *)ctx)->commits, msg);
+}
+static void on_conv(void *ctx, const struct pgn_bus_msg *msg)
+{
+    sto_read_take(ctx, msg);
+}
+static void on_session(void *ctx, const struct pgn_bus_msg *msg)
+{
+    sto_dir_lane_take(((struct sto_service *)ctx)->dir, msg, true);
+}
+static void on_dir(void *ctx, const struct pgn_bus_msg *msg)
+{
+    sto_dir_lane_take(((struct sto_service *)ctx)->dir, msg, false);
+}
+static void on_admin(void *ctx, const struct pgn_bus_msg *msg)
+{
+    sto_admin_take(ctx, msg);
+}
+
+static int subscribe(struct sto_service *s)
+{
+    static const struct {
+        const char *subject;
+        pgn_bus_handler *handler;
+    } all[] = {
+        {PGN_SUBJ_COMMIT, on_commit}, {PGN_SUBJ_STO_CONV, on_conv},   {PGN_SUBJ_STO_SESSION, on_session},
+        {PGN_SUBJ_STO_DIR, on_dir},   {PGN_SUBJ_STO_ADMIN, on_admin},
+    };
+    int error = 0;
+
+    _Static_assert(PGN_COUNT(all) == PGN_COUNT(((struct sto_service *)0)->subs), "one subscription a subject");
+    for (size_t i = 0; !error && i < PGN_COUNT(all); i++)
+        error = pgn_bus_subscribe(s->svc->bus, all[i].subject, "storage", all[i].handler, s, &s->subs[i]);
+    return error;
+}
+
+static void announce(struct sto_service *s)
+{
+    Pigeon__StoreUp up = PIGEON__STORE_UP__INIT;
+    struct pgn_buf out = {0};
+
+    up.epoch = s->store->epoch;
+    up.commit = s->store->ops->last_commit(s->store);
+    pgn_pb_pack(&up, &out);
+    if (pgn_bus_publish(s->svc->bus, PGN_SUBJ_STORE_UP, NULL, out.data, out.len) != 0)
+        sto_count(STO_M_PUBLISH_FAILED, 1);
+    pgn_buf_release(&out);
+}
+
+void sto_service_bus_event(struct pgn_svc *svc, enum pgn_bus_event event)
+{
+    if (event == PGN_BUS_CONNECTED) /* also after a reconnect: what was published meanwhile may be lost */
+        announce(svc->state);
+}
+
+/* ---- start ---- */
+
+/* PIGEON_FAULT=ack-before-commit,dedup-off,...: in test builds only. */
+static void faults_read(struct sto_faults *faults)
+{
+#ifdef PGN_TEST_FAULTS
+    const char *text = getenv("PIGEON_FAULT");
+
+    if (!text)
+        return;
+    faults->ack_before_commit = strstr(text, "ack-before-commit") != NULL;
+    faults->dedup_off = strstr(text, "dedup-off") != NULL;
+    faults->drop_publish = strstr(text, "drop-publish") != NULL;
+    faults->sync_off = strstr(text, "sync-off") != NULL;
+    pgn_log(PGN_WARN, "planted faults: %s", text);
+#else
+    (void)faults;
+#endif
+}
+
+static void log_lines(const char *text)
+{
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+
+        pgn_log(PGN_WARN, "%.*s", (int)len, text);
+        text += len + (text[len] == '\n');
+    }
+}
+
+static int store_open(struct sto_service *s)
+{
+    const struct pgn_config *config = s->svc->config;
+    struct sto_store_options options;
+    struct pgn_buf problem = {0};
+
+    sto_store_options_default(&options);
+    options.data = config->node_data;
+    options.cache_bytes = (size_t)config->storage_cache_bytes;
+    options.memtable_bytes = (size_t)config->storage_memtable_bytes;
+    options.retry_days = (uint32_t)config->storage_retry_days;
+    options.faults = s->faults;
+    int error = strcmp(config->storage_engine, "memory") == 0 ? sto_memory_open(&options, &s->store, &problem)
+                                                              : sto_embedded_open(&options, &s->store, &problem);
+    if (error)
+        pgn_log(PGN_ERR, "%s", problem.len ? pgn_buf_cstr(&problem) : pgn_error_info(error)->text);
+    else
+        log_lines(pgn_buf_cstr(&s->store->notes));
+    pgn_buf_release(&problem);
+    return error;
+}
+
+int sto_service_init(struct pgn_svc *svc)
+{
+    struct sto_service *s = pgn_calloc(1, sizeof *s);
+
+    s->svc = svc;
+    svc->state = s;
+    faults_read(&s->faults);
+    int error = store_open(s);
+    if (error) {
+        svc->state = NULL;
+        free(s);
+        return error;
+    }
+    s->commits = sto_commit_lane_new(s);
+    s->dir = sto_dir_lane_new(s);
+    s->readers = pgn_workers_new(svc->loop, "reader", (int)svc->config->storage_readers, READS_MAX);
+    s->admin = pgn_workers_new(svc->loop, "admin", 1, ADMIN_MAX);
+    if ((error = subscribe(s)) != 0) {
+        pgn_log(PGN_ERR, "subscribing failed: %s", pgn_error_info(error)->text);
+        return error;
+    }
+    if (pgn_bus_connected(svc->bus))
+        announce(s);
+    pgn_log(PGN_INFO, "store %s is open, commit %llu, epoch %s", s->store->ops->name,
+            (unsigned long long)s->store->ops->last_commit(s->store), s->store->epoch);
+    pgn_svc_ready(svc, true);
+    return 0;
+}
+
+/* ---- end ---- */
+
+void sto_drain_check(struct sto_service *s)
+{
+    if (s->draining && sto_commit_lane_idle(s->commits) && sto_dir_lane_idle(s->dir) && s->reads_running == 0)
+        pgn_svc_drained(s->svc);
+}
+
+void sto_service_drain(struct pgn_svc *svc)
+{
+    struct sto_service *s = svc->state;
+
+    for (size_t i = 0; i < PGN_COUNT(s->subs); i++)
+        pgn_bus_unsubscribe(&s->subs[i]);
+    s->draining = true;
+    sto_drain_check(s);
+}
+
+void sto_service_fini(struct pgn_svc *svc)
+{
+    struct sto_service *s = svc->state;
+
+    if (!s)
+        return;
+    for (size_t i = 0; i < PGN_COUNT(s->subs); i++)
+        pgn_bus_unsubscribe(&s->subs[i]);
+    s->draining = false;
+    sto_commit_lane_free(&s->commits);
+    sto_dir_lane_free(&s->dir);
+    pgn_workers_free(&s->readers);
+    pgn_workers_free(&s->admin);
+    s->store->ops->close(s->store);
+    free(s);
+    svc->state = NULL;
+}
+
+void sto_service_load(struct pgn_svc *svc, uint64_t *ret_connections, uint32_t *ret_queue)
+{
+    const struct sto_service *s = svc->state;
+
+    *ret_connections = 0;
+    *ret_queue = (uint32_t)sto_commit_lane_waiting(s->commits);
+}

@@ -1,0 +1,60 @@
+/*
+ * The storage service: subjects of the bus in front of a store. Loop: decoding, queues, publishing. Threads: one committer,
+ * one for the directory, readers, one for administration (backups take long). Nothing here knows how a store stores.
+ */
+#ifndef STO_SERVICE_H
+#define STO_SERVICE_H
+
+#include "common/bus/bus.h"
+#include "common/io/loop.h"
+#include "common/io/worker.h"
+#include "common/svc/svc.h"
+#include "services/storage/store.h"
+
+struct sto_commit_lane;
+struct sto_dir_lane;
+
+struct sto_service {
+    struct pgn_svc *svc;
+    struct sto_store *store;
+    struct sto_faults faults;
+    struct sto_commit_lane *commits;
+    struct sto_dir_lane *dir;
+    struct pgn_workers *readers, *admin;
+    struct pgn_bus_sub *subs[5];
+    size_t reads_running; /* jobs of readers and admin that are not answered yet */
+    bool draining;
+};
+
+int sto_service_init(struct pgn_svc *svc);
+void sto_service_drain(struct pgn_svc *svc);
+void sto_service_fini(struct pgn_svc *svc);
+void sto_service_load(struct pgn_svc *svc, uint64_t *ret_connections, uint32_t *ret_queue);
+void sto_service_bus_event(struct pgn_svc *svc, enum pgn_bus_event event);
+
+/* Answers a request with a Reply that is just an error. */
+void sto_answer_error(struct sto_service *s, const char *reply_subject, int error, uint64_t retry_after_ms);
+void sto_answer(struct sto_service *s, const char *reply_subject, const struct pgn_buf *data);
+/* About how large an answer may become on this bus. */
+size_t sto_answer_budget(const struct sto_service *s);
+void sto_drain_check(struct sto_service *s);
+
+/* commit_lane.c: CommitBatches. */
+struct sto_commit_lane *sto_commit_lane_new(struct sto_service *s);
+void sto_commit_lane_free(struct sto_commit_lane **lane);
+void sto_commit_lane_take(struct sto_commit_lane *lane, const struct pgn_bus_msg *msg);
+bool sto_commit_lane_idle(const struct sto_commit_lane *lane);
+bool sto_commit_lane_failed(const struct sto_commit_lane *lane);
+size_t sto_commit_lane_waiting(const struct sto_commit_lane *lane); /* items */
+
+/* dir_lane.c: directory and session requests, many to a transaction. */
+struct sto_dir_lane *sto_dir_lane_new(struct sto_service *s);
+void sto_dir_lane_free(struct sto_dir_lane **lane);
+void sto_dir_lane_take(struct sto_dir_lane *lane, const struct pgn_bus_msg *msg, bool session);
+bool sto_dir_lane_idle(const struct sto_dir_lane *lane);
+
+/* read_lane.c: conversation and administration requests. */
+void sto_read_take(struct sto_service *s, const struct pgn_bus_msg *msg);
+void sto_admin_take(struct sto_service *s, const struct pgn_bus_msg *msg);
+
+#endif
