@@ -1,4 +1,5 @@
 /* pigeon-api: registration, login, and the REST API. */
+#include "common/proto/load.h"
 #include "services/api/api.h"
 
 static int64_t admin_port(const struct pgn_config *config)
@@ -17,6 +18,7 @@ int main(int argc, char **argv)
         .drain = api_drain,
         .fini = api_fini,
         .load = api_load,
+        .publish_load = pgn_load_publish,
     };
     return pgn_svc_main(argc, argv, &ops);
 }
