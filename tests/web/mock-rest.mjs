@@ -122,8 +122,12 @@ export function makeRest(db, live) {
     }
     if (p[1] === 'status') {
       return [200, {
-        services: { gateway: { ready: true, connections: 3 }, message: { ready: true }, storage: { ready: true }, presence: { ready: true } },
-        store: { engine: 'memory', size_bytes: 123456 }, backups: { last: Date.now() - 3600e3, ok: true },
+        services: ['gateway', 'message', 'storage', 'presence', 'api'].map((service) => ({
+          instance: `${service}-1`, service, connections: 3, cpu_permille: 12, memory_bytes: 9e6, queue: 0, temperature_c: 48,
+          throttled: false, messages_per_s: 2, version: '1.0.0', started_at: Date.now() - 864e5,
+        })),
+        store: { users: db.users.size, convs: db.convs.size, messages: 1234, sessions: 4, bytes: 3e6, disk_free: 2e10, last_backup_at: Date.now() - 36e5, store: 'sqlite' },
+        backups: [{ name: 'daily-1', at: Date.now() - 36e5, bytes: 3e6, commit: 9 }],
       }];
     }
     return fail('not_found');

@@ -71,6 +71,9 @@ export const en = {
   disable_ask: 'Disable {name}? All devices are logged out.', reset_ask: 'Give {name} a new password?', make_sysadmin: 'Make administrator', unmake_sysadmin: 'No longer administrator',
   invitations: 'Invitations', new_invite: 'New invitation', uses: 'Uses', uses_left: '{n} use left|{n} uses left', valid_for: 'Valid for', days_n: '{n} day|{n} days', valid_until: 'until {when}', no_invites: 'No invitations', system_status: 'Status', refresh: 'Refresh', revoke: 'Revoke',
 
+  s_services: 'Services', s_store: 'Storage', s_backups: 'Backups', s_backup: 'Last backup', s_never: 'never', s_engine: 'Kind', s_size: 'Size', s_disk: 'Free on the disk', s_convs: 'Conversations',
+  s_messages: 'Messages', s_connections: 'Connections', s_rate: 'Messages a second', s_temperature: 'Temperature', s_since: 'since {when}', s_throttled: 'The Raspberry Pi is throttled: check its power supply and cooling.',
+
   err_invalid: 'That was not accepted. Please check what you entered.', err_unauthenticated: 'Please log in again.', err_forbidden: 'You may not do that.', err_not_found: 'Not found.',
   err_conflict: 'That exists already.', err_too_large: 'Too large.', err_rate_limited: 'Too fast – please wait a moment.', err_overloaded: 'The server is busy. Please try again.',
   err_unavailable: 'The server is not ready. Please try again.', err_uncertain: 'The server did not answer in time.', err_internal: 'Something went wrong on the server.', err_offline: 'No connection to the server.', err_timeout: 'The server did not answer in time.', err_cancelled: 'Cancelled.',

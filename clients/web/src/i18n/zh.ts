@@ -72,6 +72,9 @@ export const zh: Record<keyof typeof en, string> = {
   disable_ask: '停用 {name}？其所有设备都将退出登录。', reset_ask: '为 {name} 生成新密码？', make_sysadmin: '设为管理员', unmake_sysadmin: '取消管理员',
   invitations: '邀请码', new_invite: '新建邀请码', uses: '可用次数', uses_left: '剩余 {n} 次', valid_for: '有效期', days_n: '{n} 天', valid_until: '有效期至 {when}', no_invites: '没有邀请码', system_status: '系统状态', refresh: '刷新', revoke: '撤销',
 
+  s_services: '服务', s_store: '存储', s_backups: '备份', s_backup: '上次备份', s_never: '从未', s_engine: '类型', s_size: '大小', s_disk: '磁盘剩余空间', s_convs: '会话',
+  s_messages: '消息', s_connections: '连接数', s_rate: '每秒消息数', s_temperature: '温度', s_since: '启动于 {when}', s_throttled: '树莓派已降频：请检查电源和散热。',
+
   err_invalid: '内容未被接受，请检查输入。', err_unauthenticated: '请重新登录。', err_forbidden: '你没有权限这样做。', err_not_found: '未找到。',
   err_conflict: '已经存在。', err_too_large: '内容太大。', err_rate_limited: '操作太快，请稍候。', err_overloaded: '服务器繁忙，请重试。',
   err_unavailable: '服务器尚未就绪，请重试。', err_uncertain: '服务器未及时响应。', err_internal: '服务器出错了。', err_offline: '无法连接到服务器。', err_timeout: '服务器未及时响应。', err_cancelled: '已取消。',

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { t, tError } from '../i18n';
-import { full } from '../i18n/time';
+import { bytes, full } from '../i18n/time';
 import { http } from '../net/http';
 import { copy } from '../state/actions';
 import { me } from '../state/session';
@@ -8,7 +8,7 @@ import { toast } from '../state/toast';
 import { Avatar, Empty, Field, IconButton, Modal, Segments, Spinner, Switch, useConfirm } from './bits';
 import { Icon } from './icons';
 import { Page } from './Page';
-import { StatusTree } from './StatusTree';
+import { Status } from './Status';
 
 type Tab = 'users' | 'invitations' | 'system_status';
 const bad = (e: unknown) => toast(tError(e), true);
@@ -23,17 +23,20 @@ export function Admin() {
   );
 }
 
-interface Account { user: string; name?: string; admin?: boolean; disabled?: boolean; password?: string }
+interface Account {
+  user: string; name?: string; admin?: boolean; disabled?: boolean; password?: string; last_seen?: number; file_bytes?: number;
+  must_change_password?: boolean;
+}
 
 function Users() {
   const [q, setQ] = useState('');
   const [list, setList] = useState<Account[] | null>(null);
-  const [more, setMore] = useState(false);
+  const [next, setNext] = useState('');
   const [adding, setAdding] = useState(false);
   const [secret, setSecret] = useState<Account | null>(null);
   const [ask, question] = useConfirm();
-  const load = (after = '') => http<{ users?: Account[]; more?: boolean }>('GET', `/admin/users?q=${encodeURIComponent(q)}&limit=50${after ? `&after=${encodeURIComponent(after)}` : ''}`)
-    .then((a) => { setList((old) => (after ? [...(old ?? []), ...(a.users ?? [])] : a.users ?? [])); setMore(a.more ?? false); }, bad);
+  const load = (after = '') => http<{ users?: Account[]; more?: boolean; next?: string }>('GET', `/admin/users?q=${encodeURIComponent(q)}&limit=50${after ? `&after=${encodeURIComponent(after)}` : ''}`)
+    .then((a) => { setList((old) => (after ? [...(old ?? []), ...(a.users ?? [])] : a.users ?? [])); setNext(a.more ? a.next || a.users?.at(-1)?.user || '' : ''); }, bad);
   useEffect(() => {
     const timer = setTimeout(() => void load(), q ? 200 : 0);
     return () => clearTimeout(timer);
@@ -50,7 +53,7 @@ function Users() {
   const reset = async (u: Account) => {
     const password = Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => 'abcdefghjkmnpqrstuvwxyz23456789'[b % 31]).join('');
     const a = await patch(u, { password });
-    if (a !== undefined || list) setSecret({ ...u, password: a?.password || password });
+    if (a) setSecret({ ...u, password: a.password || password });
   };
 
   return (
@@ -66,7 +69,7 @@ function Users() {
         {list?.map((u) => (
           <div class={`user-row still ${u.disabled ? 'off' : ''}`} key={u.user} data-user={u.user}>
             <Avatar name={u.name || u.user} seed={u.user} size={40} />
-            <span class="user-names"><b>{u.name || u.user}</b><small>@{u.user}</small></span>
+            <span class="user-names"><b>{u.name || u.user}</b><small>@{u.user}{u.last_seen ? ` · ${t('seen_at', { when: full(u.last_seen) })}` : ''}{u.file_bytes ? ` · ${bytes(u.file_bytes)}` : ''}</small></span>
             {u.admin && <span class="tag owner">{t('administrator')}</span>}
             {u.disabled && <span class="tag bad">{t('disabled')}</span>}
             {u.user !== me.value.user && (
@@ -81,7 +84,7 @@ function Users() {
           </div>
         ))}
         {list?.length === 0 && <Empty title={t('nobody_found')} />}
-        {more && <button type="button" class="link" onClick={() => void load(list!.at(-1)!.user)}>{t('more')}</button>}
+        {next && <button type="button" class="link" onClick={() => void load(next)}>{t('more')}</button>}
       </div>
       {adding && <AddUser onClose={() => setAdding(false)} onAdded={(u) => { setAdding(false); void load(); if (u.password) setSecret(u); }} />}
       {secret && (
@@ -103,10 +106,10 @@ function AddUser({ onClose, onAdded }: { onClose: () => void; onAdded: (u: Accou
     e.preventDefault();
     const user = f.user.trim().toLowerCase();
     try {
-      const a = await http<Account & { one_time_password?: string }>('POST', '/admin/users', {
+      const a = await http<Account>('POST', '/admin/users', {
         user, name: f.name.trim() || user, admin: f.admin, ...(f.password ? { password: f.password } : {}),
       });
-      onAdded({ user, name: f.name.trim(), password: a.password ?? a.one_time_password });
+      onAdded({ user, name: f.name.trim(), password: a.password });
     } catch (x) { setError(tError(x)); }
   };
   return (
@@ -161,18 +164,6 @@ function Invites() {
           </div>
         ))}
       </div>
-    </>
-  );
-}
-
-function Status() {
-  const [status, setStatus] = useState<unknown>(null);
-  const load = () => http('GET', '/admin/status').then(setStatus, bad);
-  useEffect(() => { void load(); }, []);
-  return (
-    <>
-      <div class="toolbar"><span class="grow" /><button type="button" class="button plain" onClick={() => void load()}>{t('refresh')}</button></div>
-      {status === null ? <Spinner /> : <StatusTree value={status} />}
     </>
   );
 }

@@ -31,6 +31,7 @@ export function Composer({ c, slot, input, files, setFiles, editing, reply, onCa
   const [caret, setCaret] = useState(0);
   const [pickIndex, setPickIndex] = useState(0);
   const lastTyping = useRef(0);
+  const root = useRef<HTMLElement>(null);
   const picker = useRef<HTMLInputElement>(null);
   const text = editing ? editText : drafts.value[slot]?.text ?? '';
   const to = c.kind === 'direct' ? { user: c.peer! } : { conv: c.conv };
@@ -46,6 +47,13 @@ export function Composer({ c, slot, input, files, setFiles, editing, reply, onCa
     el.style.height = 'auto';
     el.style.height = `${Math.min(el.scrollHeight, 180)}px`;
   }, [text]);
+
+  useEffect(() => {
+    if (!emojiOpen) return;
+    const away = (e: Event) => { if (!root.current?.contains(e.target as Node)) setEmojiOpen(false); };
+    addEventListener('pointerdown', away);
+    return () => removeEventListener('pointerdown', away);
+  }, [emojiOpen]);
 
   // ---- mentions ----
   const group = c.kind === 'group' ? groupOf(c.conv).value : null;
@@ -111,8 +119,7 @@ export function Composer({ c, slot, input, files, setFiles, editing, reply, onCa
       e.preventDefault();
       send();
     } else if (e.key === 'Escape') {
-      if (emojiOpen) setEmojiOpen(false);
-      else if (editing) onEditing(null);
+      if (editing) onEditing(null);
       else if (files.length) setFiles([]);
       else if (reply) onCancelReply();
     } else if (e.key === 'ArrowUp' && text === '' && !editing) {
@@ -136,7 +143,7 @@ export function Composer({ c, slot, input, files, setFiles, editing, reply, onCa
   if (mutedUntil > Date.now()) return <div class="composer-note">{t('you_are_muted')}</div>;
 
   return (
-    <footer class="composer">
+    <footer class="composer" ref={root} onKeyDown={(e) => { if (e.key === 'Escape' && emojiOpen) { setEmojiOpen(false); input.current?.focus(); } }}>
       {choices.length > 0 && <MentionList choices={choices} chosen={chosen} onPick={mention} />}
       {emojiOpen && (
         <div class="emoji-pop">

@@ -23,7 +23,7 @@ export function Settings() {
         <span class="field-label">{t('appearance')}</span>
         <div class="setting"><span>{t('language')}</span>
           <Segments label={t('language')} value={lang.value} options={[['zh', '中文'], ['en', 'English']]}
-            onChange={(l) => { setLang(l); patchMe({ lang: l }).catch(() => {}); }} />
+            onChange={(l) => { setLang(l); patchMe({ lang: l === 'zh' ? 'zh-CN' : 'en' }).catch(() => {}); }} />
         </div>
         <div class="setting"><span>{t('theme')}</span>
           <Segments label={t('theme')} value={theme.value} options={[['auto', t('theme_auto')], ['light', t('theme_light')], ['dark', t('theme_dark')]]} onChange={setTheme} />
