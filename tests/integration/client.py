@@ -50,7 +50,7 @@ class Client:
         except ConnectionClosed:
             pass
         with self.changed:
-            self.closed = (self.socket.close_code, self.socket.close_reason)
+            self.closed = (self.socket.protocol.close_code, self.socket.protocol.close_reason)
             self.changed.notify_all()
 
     def wait(self, found, timeout=10.0, what="a frame"):
