@@ -65,37 +65,69 @@ static uint8_t *escape(uint8_t *to, uint8_t c)
     return to;
 }
 
-/* A quoted string in one pass: pieces without escapes are copied whole. */
+/* A bit set in each byte that needs an escape: below 0x20, a quote, a backslash (and perhaps in bytes above such a one). */
+static uint64_t special(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
+
+    return ((word - ones * 0x20) | (quote - ones) | (backslash - ones)) & ~word & highs;
+}
+
+static const uint8_t *plain_end(const uint8_t *p, const uint8_t *end)
+{
+    uint64_t word;
+
+    for (; end - p >= 8; p += 8) {
+        memcpy(&word, p, 8);
+        if (special(word))
+            break;
+    }
+    while (p < end && !escapes[*p])
+        p++;
+    return p;
+}
+
+/* A quoted string in one pass: pieces without escapes are copied whole. There is room for it without escapes. */
 static void quoted(struct pgn_buf *out, const char *s, size_t len)
 {
-    const uint8_t *p = (const uint8_t *)s, *end = p + len, *from = p;
+    const uint8_t *p = (const uint8_t *)s, *end = p + len;
 
-    pgn_buf_reserve(out, len + 2);
     out->data[out->len++] = '"';
-    for (; p < end; p++) {
-        if (!escapes[*p])
-            continue;
-        pgn_buf_append(out, from, (size_t)(p - from));
-        pgn_buf_reserve(out, (size_t)(end - p) + 7);
-        out->len = (size_t)(escape(out->data + out->len, *p) - out->data);
-        from = p + 1;
+    for (;;) {
+        const uint8_t *stop = plain_end(p, end);
+        if (stop > p)
+            memcpy(out->data + out->len, p, (size_t)(stop - p));
+        out->len += (size_t)(stop - p);
+        if (stop == end)
+            break;
+        pgn_buf_reserve(out, (size_t)(end - stop) + 8);
+        out->len = (size_t)(escape(out->data + out->len, *stop) - out->data);
+        p = stop + 1;
     }
-    pgn_buf_append(out, from, (size_t)(end - from));
-    pgn_buf_append_byte(out, '"');
+    out->data[out->len++] = '"';
+}
+
+/* With the comma before it, and `more` bytes reserved behind it. */
+static void member(struct pgn_json *j, const char *s, size_t len, size_t more)
+{
+    pgn_buf_reserve(j->out, len + 3 + more);
+    if (j->need_comma)
+        j->out->data[j->out->len++] = ',';
+    quoted(j->out, s, len);
 }
 
 void pgn_json_key(struct pgn_json *j, const char *key)
 {
-    comma(j);
-    quoted(j->out, key, strlen(key));
+    member(j, key, strlen(key), 1);
     pgn_buf_append_byte(j->out, ':');
     j->need_comma = false;
 }
 
 void pgn_json_strn(struct pgn_json *j, const char *s, size_t len)
 {
-    comma(j);
-    quoted(j->out, s, len);
+    member(j, s, len, 0);
+    j->need_comma = true;
 }
 
 void pgn_json_str(struct pgn_json *j, const char *s)
@@ -126,7 +158,7 @@ void pgn_json_f64(struct pgn_json *j, double v)
         return;
     }
     if (v == 0)
-        v = 0; /* no "-0" */
+        v = 0;                                      /* no "-0" */
     for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back as the same number */
         snprintf(text, sizeof(text), "%.*g", digits, v);
         if (strtod(text, NULL) == v)

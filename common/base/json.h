@@ -1,6 +1,6 @@
 /*
  * Writing JSON (RFC 8259) into a buffer. Commas are placed by the writer. Not thread-safe.
- * Reading is jansson's job (common/proto/json_map.h), after pgn_json_depth_ok.
+ * Reading is common/proto/json_map.h's job. A parser that has no limit of its own comes after pgn_json_depth_ok.
  */
 #ifndef PGN_BASE_JSON_H
 #define PGN_BASE_JSON_H

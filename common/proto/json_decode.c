@@ -1,17 +1,16 @@
 #include "common/proto/json_map.h"
 
 #include "common/base/error.h"
-#include "common/base/json.h"
 #include "common/proto/json_field.h"
+#include "common/proto/json_text.h"
 
-#include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 32 };
+enum { MAX_DEPTH = 32, MAX_FIELDS = 64 };
 
-static const json_int_t safe_integer = (1ll << 53) - 1; /* what a JavaScript number holds */
+static const int64_t safe_integer = (1ll << 53) - 1; /* what a JavaScript number holds */
 
 /* The way from the outermost object to the value that is being read: for the problem's text. */
 struct path {
@@ -20,13 +19,16 @@ struct path {
 };
 
 struct reader {
+    struct json_text text;
+    const char *start;
     struct pgn_arena *arena;
     char *problem;
     size_t problem_bytes;
 };
 
-static int read_message(struct reader *r, const struct path *path, json_t *object, const ProtobufCMessageDescriptor *type,
-                        ProtobufCMessage **ret_message);
+static int read_message(struct reader *r, const struct path *path, const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret_message);
+
+/* ---- saying no ---- */
 
 static size_t path_text(const struct path *path, char *to, size_t bytes)
 {
@@ -52,6 +54,14 @@ static int refuse(struct reader *r, const struct path *path, const char *what)
     return PGN_E_SYNTAX;
 }
 
+static int broken(struct reader *r)
+{
+    if (r->text.depth < 0)
+        return refuse(r, NULL, "nested too deeply");
+    snprintf(r->problem, r->problem_bytes, "not well-formed JSON (at byte %zu)", (size_t)(r->text.at - r->start));
+    return PGN_E_SYNTAX;
+}
+
 /* ---- single values; at points to the member of the C struct ---- */
 
 static bool is_unsigned(ProtobufCType type)
@@ -60,92 +70,119 @@ static bool is_unsigned(ProtobufCType type)
            type == PROTOBUF_C_TYPE_FIXED32;
 }
 
-static int read_integer(struct reader *r, const struct path *path, json_t *v, ProtobufCType type, void *at)
+static bool begins_number(struct reader *r)
+{
+    char c = json_text_peek(&r->text);
+    return c == '-' || (c >= '0' && c <= '9');
+}
+
+static int read_integer(struct reader *r, const struct path *path, ProtobufCType type, void *at)
 {
     bool wide = json_field_size(type) == sizeof(int64_t);
-    json_int_t n = json_integer_value(v);
-    json_int_t low = is_unsigned(type) ? 0 : wide ? -safe_integer : INT32_MIN;
-    json_int_t high = wide ? safe_integer : is_unsigned(type) ? UINT32_MAX : INT32_MAX;
+    int64_t low = is_unsigned(type) ? 0 : wide ? -safe_integer : INT32_MIN;
+    int64_t high = wide ? safe_integer : is_unsigned(type) ? UINT32_MAX : INT32_MAX;
+    struct json_number n;
 
-    if (!json_is_integer(v))
+    if (!begins_number(r))
         return refuse(r, path, "not an integer");
-    if (n < low || n > high)
+    if (!json_text_number(&r->text, r->arena, &n))
+        return broken(r);
+    if (!n.integer)
+        return refuse(r, path, "not an integer");
+    if (n.too_big || n.i < low || n.i > high)
         return refuse(r, path, "out of range");
     if (wide)
-        *(int64_t *)at = n;
+        *(int64_t *)at = n.i;
     else
-        *(uint32_t *)at = (uint32_t)n;
+        *(uint32_t *)at = (uint32_t)n.i;
     return 0;
 }
 
-static int read_number(struct reader *r, const struct path *path, json_t *v, ProtobufCType type, void *at)
+static int read_number(struct reader *r, const struct path *path, ProtobufCType type, void *at)
 {
-    double n = json_number_value(v);
+    struct json_number n;
 
-    if (!json_is_number(v))
+    if (!begins_number(r))
         return refuse(r, path, "not a number");
+    if (!json_text_number(&r->text, r->arena, &n))
+        return broken(r);
+    if (n.too_big)
+        return refuse(r, path, "out of range");
     if (type == PROTOBUF_C_TYPE_FLOAT)
-        *(float *)at = (float)n;
+        *(float *)at = (float)n.d;
     else
-        *(double *)at = n;
+        *(double *)at = n.d;
     return 0;
 }
 
-static int read_enum(struct reader *r, const struct path *path, json_t *v, const ProtobufCEnumDescriptor *type, int *ret)
+static int read_bool(struct reader *r, const struct path *path, protobuf_c_boolean *ret)
+{
+    char c = json_text_peek(&r->text);
+
+    if (c != 't' && c != 'f')
+        return refuse(r, path, "not true or false");
+    if (!json_text_word(&r->text, c == 't' ? "true" : "false"))
+        return broken(r);
+    *ret = c == 't';
+    return 0;
+}
+
+static int read_string(struct reader *r, const struct path *path, char **ret_s, size_t *ret_len)
+{
+    if (json_text_peek(&r->text) != '"')
+        return refuse(r, path, "not a string");
+    return json_text_string(&r->text, r->arena, ret_s, ret_len) ? 0 : broken(r);
+}
+
+static int read_enum(struct reader *r, const struct path *path, const ProtobufCEnumDescriptor *type, int *ret)
 {
     const ProtobufCEnumValue *word;
+    size_t len;
+    char *s;
+    int e = read_string(r, path, &s, &len);
 
-    if (!json_is_string(v))
-        return refuse(r, path, "not a string");
-    word = protobuf_c_enum_descriptor_get_value_by_name(type, json_string_value(v));
+    if (e)
+        return e;
+    word = protobuf_c_enum_descriptor_get_value_by_name(type, s);
     if (!word)
         return refuse(r, path, "not one of the words of this field");
     *ret = word->value;
     return 0;
 }
 
-static int read_string(struct reader *r, const struct path *path, json_t *v, char **ret)
+static int read_bytes(struct reader *r, const struct path *path, ProtobufCBinaryData *ret)
 {
-    size_t len = json_string_length(v);
+    size_t len, room;
+    char *s;
+    int e = read_string(r, path, &s, &len);
 
-    if (!json_is_string(v))
-        return refuse(r, path, "not a string");
-    *ret = pgn_arena_alloc(r->arena, len + 1);
-    memcpy(*ret, json_string_value(v), len + 1); /* jansson refused bad UTF-8 and zero characters */
-    return 0;
-}
-
-static int read_bytes(struct reader *r, const struct path *path, json_t *v, ProtobufCBinaryData *ret)
-{
-    size_t len = json_string_length(v), room = len / 4 * 3 + 3;
-
-    if (!json_is_string(v))
-        return refuse(r, path, "not a string");
+    if (e)
+        return e;
+    room = len / 4 * 3 + 3;
     ret->data = pgn_arena_alloc(r->arena, room);
-    if (sodium_base642bin(ret->data, room, json_string_value(v), len, NULL, &ret->len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+    if (sodium_base642bin(ret->data, room, s, len, NULL, &ret->len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
         return refuse(r, path, "not base64");
     return 0;
 }
 
-static int read_value(struct reader *r, const struct path *path, json_t *v, const ProtobufCFieldDescriptor *f, void *at)
+static int read_value(struct reader *r, const struct path *path, const ProtobufCFieldDescriptor *f, void *at)
 {
+    size_t len;
+
     switch (f->type) {
     case PROTOBUF_C_TYPE_FLOAT:
     case PROTOBUF_C_TYPE_DOUBLE:
-        return read_number(r, path, v, f->type, at);
+        return read_number(r, path, f->type, at);
     case PROTOBUF_C_TYPE_BOOL:
-        if (!json_is_boolean(v))
-            return refuse(r, path, "not true or false");
-        *(protobuf_c_boolean *)at = json_is_true(v);
-        return 0;
+        return read_bool(r, path, at);
     case PROTOBUF_C_TYPE_ENUM:
-        return read_enum(r, path, v, f->descriptor, at);
+        return read_enum(r, path, f->descriptor, at);
     case PROTOBUF_C_TYPE_STRING:
-        return read_string(r, path, v, at);
+        return read_string(r, path, at, &len);
     case PROTOBUF_C_TYPE_BYTES:
-        return read_bytes(r, path, v, at);
+        return read_bytes(r, path, at);
     case PROTOBUF_C_TYPE_MESSAGE:
-        return read_message(r, path, v, f->descriptor, at);
+        return read_message(r, path, f->descriptor, at);
     case PROTOBUF_C_TYPE_INT32:
     case PROTOBUF_C_TYPE_SINT32:
     case PROTOBUF_C_TYPE_SFIXED32:
@@ -158,25 +195,43 @@ static int read_value(struct reader *r, const struct path *path, json_t *v, cons
     case PROTOBUF_C_TYPE_FIXED64:
         break;
     }
-    return read_integer(r, path, v, f->type, at);
+    return read_integer(r, path, f->type, at);
 }
 
 /* ---- fields ---- */
 
-static int read_list(struct reader *r, const struct path *path, json_t *list, const ProtobufCFieldDescriptor *f, uint8_t *base)
+/* Room for one more value of this size behind count; doubles in the arena. */
+static uint8_t *list_room(struct reader *r, uint8_t *values, size_t count, size_t size)
 {
-    size_t count = json_array_size(list), size = json_field_size(f->type);
-    uint8_t *values;
+    uint8_t *more;
 
-    if (!json_is_array(list))
+    if (count & (count - 1) || count == 1) /* full at 0, 2, 4, 8, ... */
+        return values;
+    more = pgn_arena_alloc(r->arena, (count ? count * 2 : 2) * size);
+    if (count)
+        memcpy(more, values, count * size);
+    return more;
+}
+
+static int read_list(struct reader *r, const struct path *path, const ProtobufCFieldDescriptor *f, uint8_t *base)
+{
+    size_t count = 0, size = json_field_size(f->type);
+    uint8_t *values = NULL;
+    bool more;
+    int e;
+
+    if (json_text_peek(&r->text) != '[')
         return refuse(r, path, "not a list");
-    if (count == 0)
-        return 0;
-    values = pgn_arena_alloc(r->arena, count * size);
-    memset(values, 0, count * size);
-    for (size_t i = 0; i < count; i++) {
-        int e = read_value(r, path, json_array_get(list, i), f, values + i * size);
-        if (e)
+    if (!json_text_open(&r->text, '['))
+        return broken(r);
+    for (;; count++) {
+        if (!json_text_more(&r->text, count == 0, ']', &more))
+            return broken(r);
+        if (!more)
+            break;
+        values = list_room(r, values, count, size);
+        memset(values + count * size, 0, size);
+        if ((e = read_value(r, path, f, values + count * size)) != 0)
             return e;
     }
     *(size_t *)(void *)(base + f->quantifier_offset) = count;
@@ -184,14 +239,14 @@ static int read_list(struct reader *r, const struct path *path, json_t *list, co
     return 0;
 }
 
-static int read_field(struct reader *r, const struct path *path, json_t *v, const ProtobufCFieldDescriptor *f, uint8_t *base)
+static int read_field(struct reader *r, const struct path *path, const ProtobufCFieldDescriptor *f, uint8_t *base)
 {
     uint32_t *chosen = (uint32_t *)(void *)(base + f->quantifier_offset);
 
-    if (json_is_null(v))
-        return 0;
+    if (json_text_peek(&r->text) == 'n')
+        return json_text_word(&r->text, "null") ? 0 : broken(r);
     if (f->label == PROTOBUF_C_LABEL_REPEATED)
-        return read_list(r, path, v, f, base);
+        return read_list(r, path, f, base);
     if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
         if (*chosen)
             return refuse(r, path, "excludes another field that is there too");
@@ -199,7 +254,7 @@ static int read_field(struct reader *r, const struct path *path, json_t *v, cons
     } else if (f->label == PROTOBUF_C_LABEL_OPTIONAL && f->type != PROTOBUF_C_TYPE_STRING && f->type != PROTOBUF_C_TYPE_MESSAGE) {
         *(protobuf_c_boolean *)(base + f->quantifier_offset) = 1; /* proto2: has_FIELD */
     }
-    return read_value(r, path, v, f, base + f->offset);
+    return read_value(r, path, f, base + f->offset);
 }
 
 /* proto2: what is required and would be NULL is refused, so that nobody needs to check. */
@@ -216,27 +271,64 @@ static int check_required(struct reader *r, const struct path *path, const Proto
     return 0;
 }
 
-static int read_message(struct reader *r, const struct path *path, json_t *object, const ProtobufCMessageDescriptor *type,
-                        ProtobufCMessage **ret_message)
+/* The field of this name, or NULL. Most texts have the schema's order: the search goes on where it was. */
+static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor *type, const char *name, unsigned from)
+{
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        const ProtobufCFieldDescriptor *f = &type->fields[(from + i) % type->n_fields];
+        if (f->name[0] == name[0] && strcmp(f->name, name) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+/* One "name": value. seen: the fields that were there before, by index. */
+static int read_member(struct reader *r, const struct path *path, ProtobufCMessage *m, uint64_t *seen, unsigned *next)
+{
+    const ProtobufCFieldDescriptor *f;
+    struct path here = {path, NULL};
+    unsigned index;
+    size_t len;
+    char *name;
+
+    if (!json_text_string(&r->text, r->arena, &name, &len) || !json_text_take(&r->text, ':'))
+        return broken(r);
+    f = field_of(m->descriptor, name, *next);
+    if (!f)
+        return json_text_skip(&r->text) ? 0 : broken(r);
+    index = (unsigned)(f - m->descriptor->fields);
+    here.name = f->name;
+    if (index < MAX_FIELDS && (*seen >> index & 1))
+        return refuse(r, &here, "there twice");
+    *seen |= index < MAX_FIELDS ? 1ull << index : 0;
+    *next = index + 1;
+    return read_field(r, &here, f, (uint8_t *)m);
+}
+
+static int read_message(struct reader *r, const struct path *path, const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret_message)
 {
     ProtobufCMessage *m;
-    const char *key;
-    json_t *v;
+    uint64_t seen = 0;
+    unsigned next = 0;
+    bool more;
+    int e;
 
-    if (!json_is_object(object))
+    if (json_text_peek(&r->text) != '{')
         return refuse(r, path, "not an object");
+    if (!json_text_open(&r->text, '{'))
+        return broken(r);
     m = pgn_arena_alloc(r->arena, type->sizeof_message);
     protobuf_c_message_init(type, m);
-    json_object_foreach(object, key, v)
-    {
-        const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(type, key);
-        struct path here = {path, f ? f->name : NULL};
-        int e = f ? read_field(r, &here, v, f, (uint8_t *)m) : 0;
-        if (e)
+    for (bool first = true;; first = false) {
+        if (!json_text_more(&r->text, first, '}', &more))
+            return broken(r);
+        if (!more)
+            break;
+        if ((e = read_member(r, path, m, &seen, &next)) != 0)
             return e;
     }
-    if (check_required(r, path, m) != 0)
-        return PGN_E_SYNTAX;
+    if ((e = check_required(r, path, m)) != 0)
+        return e;
     *ret_message = m;
     return 0;
 }
@@ -244,19 +336,16 @@ static int read_message(struct reader *r, const struct path *path, json_t *objec
 int pgn_json_decode(const char *text, size_t len, const ProtobufCMessageDescriptor *type, struct pgn_arena *arena,
                     ProtobufCMessage **ret_message, char *ret_problem, size_t problem_bytes)
 {
-    struct reader r = {arena, ret_problem, problem_bytes};
-    json_error_t error;
-    json_t *root;
+    struct reader r = {.start = len ? text : "", .arena = arena, .problem = ret_problem, .problem_bytes = problem_bytes};
+    ProtobufCMessage *m;
     int e;
 
-    if (!pgn_json_depth_ok(text, len, MAX_DEPTH))
-        return refuse(&r, NULL, "nested too deeply");
-    root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-    if (!root) {
-        snprintf(ret_problem, problem_bytes, "not well-formed JSON (at byte %d)", error.position);
-        return PGN_E_SYNTAX;
-    }
-    e = read_message(&r, NULL, root, type, ret_message);
-    json_decref(root);
-    return e;
+    r.text = (struct json_text){r.start, r.start + len, MAX_DEPTH};
+    e = read_message(&r, NULL, type, &m);
+    if (e)
+        return e;
+    if (json_text_peek(&r.text) || r.text.at != r.text.end)
+        return broken(&r); /* something behind the object */
+    *ret_message = m;
+    return 0;
 }

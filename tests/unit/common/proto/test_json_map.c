@@ -68,6 +68,22 @@ static Pigeon__ServerFrame *server_frame_of(const char *json)
 
 /* ---- both ways ---- */
 
+/* The same message written by jansson, spaced out and with \u escapes, reads as what is in `packed`. */
+static void check_foreign_writer(const json_t *parsed, const ProtobufCMessageDescriptor *type)
+{
+    char *spaced = json_dumps(parsed, JSON_ENSURE_ASCII | JSON_INDENT(2));
+    ProtobufCMessage *read = decoded(spaced, type);
+
+    if (!read)
+        fail_msg("%s: %s: %s", type->name, problem, spaced);
+    pgn_buf_clear(&again);
+    pgn_pb_pack(read, &again);
+    assert_int_equal(packed.len, again.len);
+    if (packed.len)
+        assert_memory_equal(packed.data, again.data, packed.len);
+    free(spaced);
+}
+
 static void every_type_goes_round(void **state)
 {
     (void)state;
@@ -87,6 +103,7 @@ static void every_type_goes_round(void **state)
                 fail_msg("%s is not the same: %s", all_types[t]->name, encoded(m));
             parsed = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
             assert_non_null(parsed); /* another one's reader takes it too */
+            check_foreign_writer(parsed, all_types[t]);
             json_decref(parsed);
             pgn_arena_reset(arena);
         }
@@ -212,6 +229,144 @@ static void a_send_is_read(void **state)
     assert_int_equal(f->send->n_mentions, 2);
     assert_string_equal(f->send->mentions[1], "b");
     assert_null(f->send->body->file);
+}
+
+/* Every escape, at every place of the eight bytes that are looked at together. */
+static void escapes_are_resolved(void **state)
+{
+    static const struct {
+        const char *written, *meant; /* NULL: refused */
+    } escapes[] = {
+        {"\\\"", "\""},
+        {"\\\\", "\\"},
+        {"\\/", "/"},
+        {"\\b\\f\\n\\r\\t", "\b\f\n\r\t"},
+        {"\\u0041", "A"},
+        {"\\u00E4", "\xc3\xa4"},
+        {"\\u20ac", "\xe2\x82\xac"},
+        {"\\uFFFF", "\xef\xbf\xbf"},
+        {"\\ud83d\\udc4d", "\xf0\x9f\x91\x8d"},
+        {"\\uDBFF\\uDFFF", "\xf4\x8f\xbf\xbf"},
+        {"\xc3\xa4", "\xc3\xa4"},
+        {"\x7f", "\x7f"},
+        {"\\u0000", NULL},
+        {"\\ud83d", NULL},
+        {"\\udc4d", NULL},
+        {"\\ud83d\\u0041", NULL},
+        {"\\ud83dxx", NULL},
+        {"\\ud83d \\udc4d", NULL},
+        {"\\ud83d\\ud83d", NULL},
+        {"\\u12g4", NULL},
+        {"\\u12", NULL},
+        {"\\x41", NULL},
+        {"\\'", NULL},
+        {"\\", NULL},
+        {"\t", NULL},
+        {"\x01", NULL},
+        {"\x1f", NULL},
+        {"\xc3", NULL},
+        {"\xc3\\u0041\xa4", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < PGN_COUNT(escapes); i++) {
+        for (int before = 0; before < 10; before++) {
+            char json[128], want[64];
+            Pigeon__ClientFrame *f;
+            snprintf(json, sizeof(json), "{\"hello\":{\"token\":\"%.*s%s%.*s\"}}", before, "ghijklmnop", escapes[i].written, before,
+                     "ghijklmnop");
+            f = frame_of(json);
+            if (!f != !escapes[i].meant)
+                fail_msg("%s: %s", json, problem);
+            snprintf(want, sizeof(want), "%.*s%s%.*s", before, "ghijklmnop", escapes[i].meant ? escapes[i].meant : "", before,
+                     "ghijklmnop");
+            if (f)
+                assert_string_equal(f->hello->token, want);
+        }
+    }
+    assert_int_equal(frame_of("{\"\\u0069d\":5}")->id, 5); /* in names too */
+}
+
+static void numbers_have_their_form(void **state)
+{
+    static const struct {
+        const char *written;
+        bool good;
+        double meant;
+    } numbers[] = {
+        {"0", true, 0},
+        {"-0", true, 0},
+        {"-0.0", true, 0},
+        {"1.5", true, 1.5},
+        {"-12e2", true, -1200},
+        {"1E+2", true, 100},
+        {"25e-1", true, 2.5},
+        {"1e-400", true, 0},
+        {"1e400", false, 0},
+        {"00", false, 0},
+        {"-", false, 0},
+        {"+1", false, 0},
+        {".5", false, 0},
+        {"1.", false, 0},
+        {"1e", false, 0},
+        {"1e+", false, 0},
+        {"0x10", false, 0},
+        {"1_0", false, 0},
+        {"Infinity", false, 0},
+        {"-Infinity", false, 0},
+        {"1 2", false, 0},
+        {"123456789012345678", true, 123456789012345678.0},
+        {"-9223372036854775808", true, -9223372036854775808.0},
+        {"9223372036854775808", false, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < PGN_COUNT(numbers); i++) {
+        char json[64];
+        Pigeon__Location *l;
+        snprintf(json, sizeof(json), "{\"latitude\":%s}", numbers[i].written);
+        l = (void *)decoded(json, &pigeon__location__descriptor);
+        if (!l != !numbers[i].good || (l && l->latitude != numbers[i].meant))
+            fail_msg("%s: %s", json, problem);
+    }
+}
+
+static void unknown_fields_are_checked_though_skipped(void **state)
+{
+    static const char *const good[] = {"{\"x\":{\"a\":[1,\"\\u00e4\",null,{}],\"b\":true},\"y\":-1e3}", "{\"x\":\"\",\"x\":1}", " { } "};
+    static const char *const bad[] = {
+        "{\"x\":[1,]}",  "{\"x\":{,}}",     "{\"x\":[1 2]}", "{\"x\":{\"a\"}}", "{\"x\":{1:2}}", "{\"x\":tru}",
+        "{\"x\":truex}", "{\"x\":\"\\q\"}", "{\"x\":}",      "{\"x\":[}",       "{\"x\":]}",     "{\"x\"}",
+        "{,}",           "{\"x\":1,}",      "{\"x\":\"a}",   "{\"x\":nul",      "{\"x\":[[]}",   "{\"x\":01}"};
+
+    (void)state;
+    for (size_t i = 0; i < PGN_COUNT(good); i++)
+        if (!frame_of(good[i]))
+            fail_msg("%s: %s", good[i], problem);
+    for (size_t i = 0; i < PGN_COUNT(bad); i++)
+        if (frame_of(bad[i]))
+            fail_msg("%s was taken", bad[i]);
+}
+
+static void long_lists_are_read(void **state)
+{
+    Pigeon__Watch *w;
+    char name[16];
+
+    (void)state;
+    for (int n = 0; n < 70; n++) {
+        pgn_buf_clear(&text);
+        pgn_buf_append_str(&text, "{\"users\":[");
+        for (int i = 0; i < n; i++)
+            pgn_buf_printf(&text, "%s\"u%d\"", i ? " , " : "", i);
+        pgn_buf_append_str(&text, "]}");
+        w = (void *)decoded(pgn_buf_cstr(&text), &pigeon__watch__descriptor);
+        assert_int_equal(w->n_users, n);
+        for (int i = 0; i < n; i++) {
+            snprintf(name, sizeof(name), "u%d", i);
+            assert_string_equal(w->users[i], name);
+        }
+    }
 }
 
 static void null_is_absent(void **state)
@@ -411,6 +566,10 @@ int main(void)
         MAP_TEST(odd_values_are_written),
         MAP_TEST(a_send_is_read),
         MAP_TEST(null_is_absent),
+        MAP_TEST(escapes_are_resolved),
+        MAP_TEST(numbers_have_their_form),
+        MAP_TEST(unknown_fields_are_checked_though_skipped),
+        MAP_TEST(long_lists_are_read),
         MAP_TEST(what_is_wrong_is_said),
         MAP_TEST(bytes_are_base64),
         MAP_TEST(signed_numbers_have_their_range),
