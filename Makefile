@@ -96,14 +96,16 @@ $(B)/pigeon-load: $(patsubst %.c,$(B)/%.o,$(wildcard loadtest/*.c)) $(COMMON_LIB
 # A unit test mirrors the tree: tests/unit/common/... needs the library, tests/unit/<service>/ also that service's
 # objects but main.o; tests/conformance/ needs the storage service's.
 test_svc = $(filter $(notdir $(wildcard services/*)),$(if $(filter tests/conformance/%,$(1)),storage,$(word 3,$(subst /, ,$(1)))))
-test_obj = $(foreach s,$(call test_svc,$(1)),$(filter-out $(B)/services/$(s)/main.o,$(call SVC_OBJ,$(s))))
+test_obj = $(foreach s,$(call test_svc,$(1)),$(filter-out $(B)/services/$(s)/main.o,$(call SVC_OBJ,$(s)))) \
+           $(if $(filter tests/unit/loadtest/%,$(1)),$(filter-out %/main.o,$(patsubst %.c,$(B)/%.o,$(wildcard loadtest/*.c))))
 # Objects that a fuzz target needs from a service: its first line says  // needs: services/<name>
 fuzz_svc = $(patsubst services/%,%,$(shell sed -n '1s,^// needs: ,,p' $(1)))
+fuzz_obj = $(foreach s,$(call fuzz_svc,$(1)),$(filter-out $(B)/services/$(s)/main.o,$(call SVC_OBJ,$(s))))
 
 $(UNIT_BIN): $(B)/%: $(B)/%.o $$(call test_obj,$$*) $(UNIT_SUPPORT) $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(foreach s,$(call test_svc,$*),$(LIBS_$(s))) -lcmocka $(LIBS)
 
-$(FUZZ_BIN): $(B)/%: $(B)/%.o $$(foreach s,$$(call fuzz_svc,$$*.c),$$(filter-out %/main.o,$$(call SVC_OBJ,$$s))) $(COMMON_LIB)
+$(FUZZ_BIN): $(B)/%: $(B)/%.o $$(call fuzz_obj,$$*.c) $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(foreach s,$(call fuzz_svc,$*.c),$(LIBS_$(s))) $(LIBS)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
