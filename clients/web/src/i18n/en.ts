@@ -57,6 +57,8 @@ export const en = {
   op_role: '{by} made {users} {role}', op_muted: '{by} muted {users}', op_unmuted: '{by} let {users} write again', op_muted_all: '{by} muted everyone', op_unmuted_all: '{by} let everyone write again',
   op_renamed: '{by} named the group “{title}”', op_updated: '{by} changed the group’s settings', you_are_muted: 'You may not write here for now.',
 
+  join: 'Join group', not_member: 'You are not in this conversation', not_member_hint: 'If it is an open group, you can join it.', copy_address: 'Copy the group’s address',
+
   no_contacts: 'No contacts yet', no_contacts_hint: 'Search for people and ask them to be your contact.', requests: 'Requests', your_contacts: 'Your contacts', asked: 'Asked', blocked: 'Blocked',
   accept: 'Accept', decline: 'Decline', block: 'Block', unblock: 'Unblock', block_ask: 'Block {name}? {name} cannot write to you any more.', add_contact: 'Add contact', request_sent: 'Request sent', remove_contact: 'Remove contact', write: 'Write',
   request_note: 'A word of greeting (optional)',

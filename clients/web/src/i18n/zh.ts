@@ -58,6 +58,8 @@ export const zh: Record<keyof typeof en, string> = {
   op_role: '{by} 将 {users} 设为{role}', op_muted: '{by} 将 {users} 禁言', op_unmuted: '{by} 解除了 {users} 的禁言', op_muted_all: '{by} 开启了全员禁言', op_unmuted_all: '{by} 解除了全员禁言',
   op_renamed: '{by} 将群聊名称改为“{title}”', op_updated: '{by} 修改了群聊设置', you_are_muted: '你暂时不能在这里发言。',
 
+  join: '加入群聊', not_member: '你不在此聊天中', not_member_hint: '如果这是开放的群聊，你可以加入。', copy_address: '复制群聊链接',
+
   no_contacts: '还没有联系人', no_contacts_hint: '搜索用户并发送联系人请求。', requests: '新的请求', your_contacts: '我的联系人', asked: '已发送请求', blocked: '黑名单',
   accept: '接受', decline: '拒绝', block: '拉黑', unblock: '取消拉黑', block_ask: '拉黑 {name}？对方将无法再给你发消息。', add_contact: '添加联系人', request_sent: '请求已发送', remove_contact: '删除联系人', write: '发消息',
   request_note: '打个招呼（可选）',

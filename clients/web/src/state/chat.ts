@@ -4,7 +4,7 @@ import { Client } from '../net/client';
 import type { LinkState, Socket } from '../net/connection';
 import type { OutItem } from '../net/outbox';
 import { leaveTab, takeTab } from '../net/tabs';
-import type { ConvState, Event, Message } from '../proto';
+import type { ConvState, Event, Message, State } from '../proto';
 import { convs, forgetConvs, mergeConvs, noteMark, noteMessage, synced } from './convs';
 import { loadDrafts } from './drafts';
 import { forgetFiles } from './files';
@@ -57,6 +57,9 @@ export async function startChat(steal = false): Promise<void> {
       watched = [];
       watchPeers();
       flushMarks();
+      // The server forgets a status when its last connection ends.
+      const own = read<{ state: State; text: string } | null>(`status.${s.user}`, null);
+      if (own) void client?.request('status', own).catch(() => {});
       for (const conv of rooms.keys()) refreshGroup(conv);
     },
     onEvent,

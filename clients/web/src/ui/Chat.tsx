@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { t } from '../i18n';
 import { seen } from '../i18n/time';
 import type { ConvState, Message } from '../proto';
+import { change } from '../state/actions';
 import { alsoWatch, linkState } from '../state/chat';
 import { convs, directWith, slotOf, synced } from '../state/convs';
 import { avatarSeed, titleOf } from '../state/describe';
@@ -28,9 +29,12 @@ export function Chat({ conv, user }: { conv?: string; user?: string }) {
   if (user && synced.value) return <OpenChat key={`@${user}`} c={notYet(user)} />;
   return (
     <div class="wallpaper fill">
-      {synced.value
-        ? <Empty icon="info" title={t('err_not_found')}><button type="button" class="button" onClick={goHome}>{t('back')}</button></Empty>
-        : <Spinner />}
+      {!synced.value ? <Spinner /> : (
+        <Empty icon="people" title={t('not_member')} hint={t('not_member_hint')}>
+          {/* The address of an open group is its invitation. */}
+          <button type="button" class="button" onClick={() => void change('join', { conv: conv! })}>{t('join')}</button>
+        </Empty>
+      )}
     </div>
   );
 }

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { t, type Key } from '../i18n';
 import { seen } from '../i18n/time';
 import type { ConvState, Member, Settings } from '../proto';
-import { change } from '../state/actions';
+import { change, copy } from '../state/actions';
 import { block, contactState, requestContact } from '../state/contacts';
 import { isAdminOf } from '../state/convs';
 import { avatarSeed, titleOf } from '../state/describe';
@@ -112,6 +112,7 @@ function GroupInfo({ c, ask }: { c: ConvState; ask: (q: Question) => void }) {
         {list.map((m) => <MemberRow key={m.user} m={m} c={c} admin={admin} ask={ask} />)}
       </div>
       <div class="card actions">
+        {settings.open && <button type="button" onClick={() => void copy(location.href)}><Icon name="copy" size={20} />{t('copy_address')}</button>}
         <button type="button" class="danger" onClick={leave}><Icon name="exit" size={20} />{t('leave')}</button>
       </div>
       {inviting && <InviteDialog conv={conv} members={g.members.map((m) => m.user)} onClose={() => setInviting(false)} />}

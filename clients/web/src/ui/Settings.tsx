@@ -85,10 +85,10 @@ async function square(f: File): Promise<Blob> {
 }
 
 function MyState() {
-  const [s, setS] = useState(read<{ state: State; text: string }>('status', { state: 'online', text: '' }));
+  const [s, setS] = useState(read<{ state: State; text: string }>(`status.${me.value.user}`, { state: 'online', text: '' }));
   const save = async (next: typeof s) => {
     setS(next);
-    if (await request('status', next)) { write('status', next); toast(t('saved')); }
+    if (await request('status', next)) { write(`status.${me.value.user}`, next); toast(t('saved')); }
   };
   return (
     <form class="card" onSubmit={(e) => { e.preventDefault(); void save(s); }}>
