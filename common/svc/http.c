@@ -6,15 +6,21 @@
 #include "common/svc/http_internal.h"
 #include "common/svc/log.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <civetweb.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
-enum { ROUTES_MAX = 64, CAUSE_BYTES = 256 };
+enum { ROUTES_MAX = 64, CAUSE_BYTES = 256, NUDGE_MS = 5 };
 
 struct route {
     char *prefix;
@@ -26,6 +32,7 @@ struct pgn_http {
     struct mg_context *civetweb;
     uint64_t body_limit;
     uint16_t port;
+    _Atomic bool stopped;
     char cause[CAUSE_BYTES]; /* civetweb's last words at start */
     pthread_rwlock_t lock;   /* of routes */
     size_t routes_count;
@@ -187,6 +194,35 @@ void pgn_http_handle(struct pgn_http *http, const char *prefix, pgn_http_handler
     pthread_rwlock_unlock(&http->lock);
 }
 
+static void *stop_civetweb(void *arg)
+{
+    struct pgn_http *http = arg;
+    mg_stop(http->civetweb);
+    atomic_store(&http->stopped, true);
+    return NULL;
+}
+
+/* mg_stop waits until civetweb's listener looks up, which takes up to 2 s unless somebody connects. */
+static void stop(struct pgn_http *http)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, stop_civetweb, http) != 0) {
+        mg_stop(http->civetweb);
+        return;
+    }
+    while (!atomic_load(&http->stopped)) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(http->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        if (fd >= 0) {
+            (void)connect(fd, (struct sockaddr *)&a, sizeof(a));
+            close(fd);
+        }
+        struct timespec pause = {0, NUDGE_MS * 1000000L};
+        nanosleep(&pause, NULL);
+    }
+    pthread_join(thread, NULL);
+}
+
 void pgn_http_free(struct pgn_http **httpp)
 {
     struct pgn_http *http = *httpp;
@@ -194,7 +230,7 @@ void pgn_http_free(struct pgn_http **httpp)
         return;
     *httpp = NULL;
     if (http->civetweb)
-        mg_stop(http->civetweb);
+        stop(http);
     for (size_t i = 0; i < http->routes_count; i++)
         free(http->routes[i].prefix);
     pthread_rwlock_destroy(&http->lock);
