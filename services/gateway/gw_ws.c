@@ -221,7 +221,7 @@ static enum gw_ws_result finish_frame(struct gw_ws_partial *p, struct gw_ws_mess
         return GW_WS_MORE;
     if (p->open == GW_WS_TEXT && p->utf8 != 0)
         return broken(m, GW_WS_BAD_DATA);
-    *m = (struct gw_ws_message){.opcode = (enum gw_ws_opcode)p->open, .data = p->msg.data, .len = p->msg.len};
+    *m = (struct gw_ws_message){.opcode = (enum gw_ws_opcode)p->open, .data = p->msg.len ? p->msg.data : p->control, .len = p->msg.len};
     p->open = 0;
     p->utf8 = 0;
     p->handed = true;

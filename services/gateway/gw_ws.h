@@ -42,7 +42,7 @@ enum gw_ws_result {
 
 struct gw_ws_message {
     enum gw_ws_opcode opcode; /* text or binary: a whole message; close, ping, pong */
-    uint8_t *data;            /* unmasked, not terminated; valid until the next call, and no longer than the input */
+    uint8_t *data;            /* unmasked, not terminated, never NULL; valid until the next call, and no longer than the input */
     size_t len;
     uint16_t close_code; /* opcode close: the peer's, 0 when it gave none. After GW_WS_BROKEN: the one to send */
 };
