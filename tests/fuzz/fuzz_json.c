@@ -29,7 +29,8 @@ static void compare_with_jansson(const char *text, size_t len, const ProtobufCMe
 
     if (taken && !root && json_error_code(&error) != json_error_numeric_overflow)
         abort();
-    if (!taken && json_is_object(root) && type->n_fields == 0 && pgn_json_depth_ok(text, len, 32))
+    /* jansson 2.14 overlooks a zero byte behind a word or number */
+    if (!taken && json_is_object(root) && type->n_fields == 0 && pgn_json_depth_ok(text, len, 32) && !memchr(text, 0, len))
         abort();
     json_decref(root);
 }
