@@ -177,8 +177,9 @@ static void set_idle(struct prs_book *book, struct prs_user *u, bool idle)
 static void on_due(struct pgn_timer *t)
 {
     struct prs_wait *w = PGN_CONTAINER(t, struct prs_wait, timer);
-    settle(w->book, w->user);
-    evict(w->book);
+    struct prs_book *book = w->book;
+    settle(book, w->user); /* may free w */
+    evict(book);
 }
 
 static struct prs_wait *need_wait(struct prs_book *book, struct prs_user *u)
