@@ -97,7 +97,8 @@ $(B)/pigeon-load: $(patsubst %.c,$(B)/%.o,$(wildcard loadtest/*.c)) $(COMMON_LIB
 # objects but main.o; tests/conformance/ needs the storage service's.
 test_svc = $(filter $(notdir $(wildcard services/*)),$(if $(filter tests/conformance/%,$(1)),storage,$(word 3,$(subst /, ,$(1)))))
 test_obj = $(foreach s,$(call test_svc,$(1)),$(filter-out $(B)/services/$(s)/main.o,$(call SVC_OBJ,$(s)))) \
-           $(if $(filter tests/unit/loadtest/%,$(1)),$(filter-out %/main.o,$(patsubst %.c,$(B)/%.o,$(wildcard loadtest/*.c))))
+           $(if $(filter tests/unit/loadtest/%,$(1)),$(filter-out %/main.o,$(patsubst %.c,$(B)/%.o,$(wildcard loadtest/*.c)))) \
+           $(if $(filter tests/conformance/%,$(1)),$(patsubst %.c,$(B)/%.o,$(wildcard tests/conformance/support/*.c)))
 # Objects that a fuzz target needs from a service: its first line says  // needs: services/<name>
 fuzz_svc = $(patsubst services/%,%,$(shell sed -n '1s,^// needs: ,,p' $(1)))
 fuzz_obj = $(foreach s,$(call fuzz_svc,$(1)),$(filter-out $(B)/services/$(s)/main.o,$(call SVC_OBJ,$(s))))
