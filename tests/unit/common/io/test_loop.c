@@ -153,7 +153,7 @@ static void on_ready_remove_others(struct pgn_io *io, uint32_t events)
         if (&ends[i] == me)
             continue;
         close_pair(&ends[i]);
-        memset(&ends[i], 0xee, sizeof(ends[i]));
+        memset(&ends[i], 0xff, sizeof(ends[i]));
     }
 }
 

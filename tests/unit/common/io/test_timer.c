@@ -166,6 +166,16 @@ static void single_delays_over_all_levels(void **state)
     assert_true(latest_ms > 0);
 }
 
+static void no_delay_on_a_tick(void **state)
+{
+    (void)state;
+    now_us = (now_us / 4000 + 1) * 4000;
+    move(0);
+    start(&timers[0], 0);
+    move(4000);
+    assert_int_equal(timers[0].fired, 1);
+}
+
 static void far_beyond_the_wheel(void **state)
 {
     (void)state;
@@ -231,8 +241,8 @@ static void the_loop_wakes_for_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TIMER_TEST(a_random_life),       TIMER_TEST(single_delays_over_all_levels), TIMER_TEST(far_beyond_the_wheel),
-        TIMER_TEST(restarting_moves_it), TIMER_TEST(the_loop_wakes_for_it),
+        TIMER_TEST(a_random_life),        TIMER_TEST(single_delays_over_all_levels), TIMER_TEST(no_delay_on_a_tick),
+        TIMER_TEST(far_beyond_the_wheel), TIMER_TEST(restarting_moves_it),           TIMER_TEST(the_loop_wakes_for_it),
     };
     test_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);
