@@ -56,7 +56,8 @@ struct pgn_bus_sub {
     natsSubscription *nats;
     pgn_bus_handler *handler;
     void *handler_ctx;
-    bool dead; /* unsubscribed; freed by `end` */
+    bool dead;  /* unsubscribed; freed by `end` */
+    bool ended; /* `end` came first */
 };
 
 void pgn_bus_post(struct pgn_bus *bus, struct pgn_mail *mail); /* any thread */

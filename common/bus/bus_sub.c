@@ -63,7 +63,13 @@ static void on_message(natsConnection *nats, natsSubscription *nats_sub, natsMsg
 
 static void end_on_loop(struct pgn_mail *mail)
 {
-    free(PGN_CONTAINER(mail, struct pgn_bus_sub, end));
+    struct pgn_bus_sub *sub = PGN_CONTAINER(mail, struct pgn_bus_sub, end);
+    sub->ended = true;
+    if (!sub->dead && !sub->bus->closing)
+        return; /* nats.c closed the connection by itself; the owner still holds on to sub */
+    if (!sub->dead)
+        natsSubscription_Destroy(sub->nats);
+    free(sub);
 }
 
 /* On the delivery thread, behind the last message. */
@@ -107,10 +113,13 @@ int pgn_bus_subscribe(struct pgn_bus *bus, const char *subject, const char *queu
 
 void pgn_bus_unsubscribe(struct pgn_bus_sub **sub)
 {
-    if (!*sub)
+    struct pgn_bus_sub *s = *sub;
+    if (!s)
         return;
-    (*sub)->dead = true;
-    natsSubscription *nats = (*sub)->nats;
-    *sub = NULL; /* freed by `end`, which may be handled at any time from here on */
-    natsSubscription_Destroy(nats);
+    *sub = NULL;
+    s->dead = true;
+    natsSubscription *nats = s->nats;
+    if (s->ended)
+        free(s);
+    natsSubscription_Destroy(nats); /* s is freed by `end`, when all messages that are under way have come */
 }
