@@ -5,6 +5,7 @@
 #include "common/base/id.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -154,7 +155,7 @@ static int invite(struct look *l, const Pigeon__Invite *o)
     int e = conv(l, "conv", o->conv);
     if (!e && !o->n_users)
         e = bad(l, "users", "missing");
-    return e ? e : users(l, "users", o->users, o->n_users, GW_LIST_MAX);
+    return e ? e : users(l, "users", o->users, o->n_users, SIZE_MAX);
 }
 
 /* conv and a user. */

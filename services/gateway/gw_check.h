@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-enum { GW_MENTIONS_MAX = 50, GW_LIST_MAX = 1000, GW_EMOJI_MAX = 32, GW_TITLE_MAX = 256, GW_PROBLEM_BYTES = 128 };
+enum { GW_MENTIONS_MAX = 50, GW_EMOJI_MAX = 32, GW_TITLE_MAX = 256, GW_PROBLEM_BYTES = 128 };
 
 struct gw_check_limits {
     size_t body_bytes; /* of a packed body */

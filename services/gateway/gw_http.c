@@ -195,7 +195,7 @@ static bool check(const struct request *q, struct gw_http_refusal *r)
     if (q->body)
         return refuse(r, 400, "a body is not taken here", NULL);
     if (!q->upgrade || !q->connection)
-        return refuse(r, 426, "a WebSocket upgrade is needed here", "Upgrade: websocket");
+        return refuse(r, 400, "a WebSocket upgrade is needed here", NULL);
     if (q->versions != 1 || !str_is(q->version, "13"))
         return refuse(r, 426, "Sec-WebSocket-Version 13 is spoken here", "Sec-WebSocket-Version: 13");
     if (q->keys != 1 || !key_valid(q->up->key))

@@ -173,7 +173,8 @@ void gw_ops_frame(struct gw_conn *c, enum gw_ws_opcode opcode, const uint8_t *da
     char problem[160];
     bool json = c->encoding == GW_JSON;
     if ((opcode == GW_WS_TEXT) != json) {
-        malformed(c, 0, json ? "pigeon.v1.json is spoken in text frames" : "pigeon.v1.proto is spoken in binary frames");
+        gw_count(GW_M_MALFORMED, 1);
+        gw_conn_close(c, GW_WS_UNSUPPORTED);
         return;
     }
     if (json) {
@@ -183,11 +184,16 @@ void gw_ops_frame(struct gw_conn *c, enum gw_ws_opcode opcode, const uint8_t *da
     } else if ((m = pgn_pb_unpack(&pigeon__client_frame__descriptor, gw->arena, data, len)) == NULL) {
         memcpy(problem, "not a ClientFrame", 18);
     }
+    const Pigeon__ClientFrame *f = (const Pigeon__ClientFrame *)m;
+    if (f && !f->id && f->op_case == PIGEON__CLIENT_FRAME__OP__NOT_SET) {
+        memcpy(problem, "an empty frame", 15);
+        m = NULL;
+    }
     if (!m)
         malformed(c, json ? id_of(data, len) : 0, problem);
     else if (c->state == GW_HELLO)
-        first_frame(c, (const Pigeon__ClientFrame *)m);
+        first_frame(c, f);
     else
-        session_frame(c, (const Pigeon__ClientFrame *)m);
+        session_frame(c, f);
     pgn_arena_reset(gw->arena);
 }

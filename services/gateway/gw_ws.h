@@ -25,7 +25,14 @@ enum gw_ws_opcode {
 };
 
 /* Close codes of RFC 6455, section 7.4.1, that we send. */
-enum { GW_WS_NORMAL = 1000, GW_WS_GOING_AWAY = 1001, GW_WS_PROTOCOL = 1002, GW_WS_BAD_DATA = 1007, GW_WS_TOO_BIG = 1009 };
+enum {
+    GW_WS_NORMAL = 1000,
+    GW_WS_GOING_AWAY = 1001,
+    GW_WS_PROTOCOL = 1002,
+    GW_WS_UNSUPPORTED = 1003,
+    GW_WS_BAD_DATA = 1007,
+    GW_WS_TOO_BIG = 1009
+};
 
 enum { GW_WS_HEAD_MAX = 10, GW_WS_CONTROL_MAX = 125 };
 

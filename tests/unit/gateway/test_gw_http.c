@@ -115,8 +115,8 @@ static void test_refusals(void **state)
         {400, "GET /v1/ws HTTP/1.1\r\nHost : a\r\n" HEADERS "\r\n"},      /* space before the colon */
         {400, "GET /v1/ws HTTP/1.1\r\nHost: a\x01\r\n" HEADERS "\r\n"},
         {400, "GET /v1/ws HTTP/1.1\r\n: a\r\n" HEADERS "\r\n"},
-        {426, "GET /v1/ws HTTP/1.1\r\nHost: a\r\n\r\n"},
-        {426, "GET /v1/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n"},
+        {400, "GET /v1/ws HTTP/1.1\r\nHost: a\r\n\r\n"},
+        {400, "GET /v1/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n"},
         {426, "GET /v1/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " GOOD_KEY
               "\r\nSec-WebSocket-Version: 8\r\n\r\n"},
         {400, "GET /v1/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\r\n"},
