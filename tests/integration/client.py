@@ -106,15 +106,13 @@ class Client:
         return self.wait(lambda: self.closed, timeout, "the end of the connection")
 
     def history(self, conv):
-        """All messages of a conversation, by pages."""
-        found, after = [], 0
+        """All messages of a conversation: pages from the newest down."""
+        found, page = [], self.call("fetch", conv=conv, limit=200)
         while True:
-            page = self.call("fetch", conv=conv, after=after, limit=200)
-            messages = page.get("messages", [])
-            found += messages
+            found = page.get("messages", []) + found
             if not page["more"]:
                 return found
-            after = messages[-1]["seq"]
+            page = self.call("fetch", conv=conv, before=found[0]["seq"], limit=200)
 
     def sync(self, cursor=""):
         """({conv: state}, cursor) of everything since the cursor."""
