@@ -31,7 +31,7 @@ struct presence {
     struct pgn_arena *arena; /* of one report */
     struct pgn_bus_sub *events, *requests;
     struct pgn_timer gauges;
-    bool stopping;
+    bool restored, stopping;
 };
 
 /* ---- hooks ---- */
@@ -124,6 +124,8 @@ static void on_request(void *ctx, const struct pgn_bus_msg *msg)
 void prs_bus_event(struct pgn_svc *svc, enum pgn_bus_event event)
 {
     struct presence *p = svc->state;
+    if (!p->restored)
+        return; /* on_restored looks at the bus itself */
     switch (event) {
     case PGN_BUS_CONNECTED:
     case PGN_BUS_LOST:
@@ -148,6 +150,15 @@ static void on_gauges_due(struct pgn_timer *t)
     prs_gauge(PRS_GATEWAYS, (int64_t)prs_gateways_count(p->gateways));
 }
 
+static int subscribe(struct presence *p)
+{
+    int error = pgn_bus_subscribe(p->svc->bus, PGN_SUBJ_PRS_EVENTS, NULL, on_events, p, &p->events);
+    if (!error)
+        error = pgn_bus_subscribe(p->svc->bus, PGN_SUBJ_PRS_QUERY, "presence", on_request, p, &p->requests);
+    return error;
+}
+
+/* Only now: a question before would have been answered with offline, and gateways would have been asked too early. */
 static void on_restored(void *ctx, int error)
 {
     struct presence *p = ctx;
@@ -155,6 +166,15 @@ static void on_restored(void *ctx, int error)
         pgn_log(PGN_INFO, "nothing restored from Redis, the gateways will tell");
     else
         pgn_log(PGN_INFO, "%zu users were online before", prs_book_online(p->book));
+    p->restored = true;
+    error = subscribe(p);
+    if (error) {
+        pgn_log(PGN_ERR, "cannot subscribe: %s", pgn_error_info(error)->text);
+        pgn_svc_fail(p->svc, 1);
+        return;
+    }
+    if (pgn_bus_connected(p->svc->bus))
+        prs_gateways_resync(p->gateways);
     pgn_svc_ready(p->svc, true);
 }
 
@@ -196,10 +216,6 @@ static int start(struct presence *p)
     p->gauges.on_due = on_gauges_due;
     pgn_timer_start(loop, &p->gauges, GAUGES_MS);
     int error = start_mirror(p);
-    if (!error)
-        error = pgn_bus_subscribe(p->svc->bus, PGN_SUBJ_PRS_EVENTS, NULL, on_events, p, &p->events);
-    if (!error)
-        error = pgn_bus_subscribe(p->svc->bus, PGN_SUBJ_PRS_QUERY, "presence", on_request, p, &p->requests);
     if (!error)
         prs_mirror_restore(p->mirror, on_restored, p);
     return error;
