@@ -5,6 +5,7 @@ import type { LinkState, Socket } from '../net/connection';
 import type { OutItem } from '../net/outbox';
 import { leaveTab, takeTab } from '../net/tabs';
 import type { ConvState, Event, Message, State } from '../proto';
+import { contacts, loadContacts } from './contacts';
 import { convs, forgetConvs, mergeConvs, noteMark, noteMessage, synced } from './convs';
 import { loadDrafts } from './drafts';
 import { forgetFiles } from './files';
@@ -57,6 +58,7 @@ export async function startChat(steal = false): Promise<void> {
       watched = [];
       watchPeers();
       flushMarks();
+      loadContacts().catch(() => {}); // nothing is pushed when somebody asks
       // The server forgets a status when its last connection ends.
       const own = read<{ state: State; text: string } | null>(`status.${s.user}`, null);
       if (own) void client?.request('status', own).catch(() => {});
@@ -92,6 +94,7 @@ export function forgetChat(): void {
   forgetFiles();
   forgetLive();
   outbox.value = [];
+  contacts.value = null;
 }
 
 function onState(state: LinkState): void {

@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { t, tError } from '../i18n';
 import { http } from '../net/http';
 import { toast } from './toast';
@@ -9,6 +9,9 @@ export interface Contact {
 }
 
 export const contacts = signal<Contact[] | null>(null);
+
+/** How many wait for an answer here. */
+export const asking = computed(() => (contacts.value ?? []).filter((c) => c.state === 'pending').length);
 
 export async function loadContacts(): Promise<void> {
   const answer = await http<{ contacts?: Contact[] }>('GET', '/contacts');

@@ -1,5 +1,6 @@
 // Names and pictures of users, asked for once when somebody appears on the screen.
 import { signal } from '@preact/signals';
+import { isTransient } from '../net/error';
 import { http } from '../net/http';
 import { me } from './session';
 
@@ -43,7 +44,10 @@ function pump(): void {
     const user = queue.shift()!;
     busy++;
     http<Profile>('GET', `/users/${encodeURIComponent(user)}`)
-      .then((p) => remember([p]), () => {})
+      .then((p) => remember([p]), (e: unknown) => {
+        if (!isTransient(e)) return;
+        setTimeout(() => { asked.delete(user); want(user); }, e.retryAfterMs || 5000);
+      })
       .finally(() => { busy--; pump(); });
   }
 }

@@ -4,6 +4,7 @@ import { t, type Key } from '../i18n';
 import { brief } from '../i18n/time';
 import type { ConvState } from '../proto';
 import { forgetChat, outbox } from '../state/chat';
+import { asking, loadContacts } from '../state/contacts';
 import { slotOf, sorted, synced } from '../state/convs';
 import { avatarSeed, previewOf, titleOf } from '../state/describe';
 import { drafts } from '../state/drafts';
@@ -132,17 +133,18 @@ function MainMenu({ onNewChat, onNewGroup }: { onNewChat: () => void; onNewGroup
   const ref = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!open) return;
+    loadContacts().catch(() => {});
     const close = (e: Event) => { if (!ref.current?.contains(e.target as Node)) setOpen(false); };
     addEventListener('pointerdown', close);
     return () => removeEventListener('pointerdown', close);
   }, [open]);
-  const entry = (icon: IconName, label: Key, f: () => void) => (
-    <button type="button" role="menuitem" onClick={() => { setOpen(false); f(); }}><Icon name={icon} size={20} />{t(label)}</button>
+  const entry = (icon: IconName, label: Key, f: () => void, count = 0) => (
+    <button type="button" role="menuitem" onClick={() => { setOpen(false); f(); }}><Icon name={icon} size={20} /><span class="grow">{t(label)}</span>{count > 0 && <span class="badge">{count}</span>}</button>
   );
   const page = (p: 'settings' | 'contacts' | 'admin') => () => go({ page: p } as Route);
   return (
     <div class="menu-anchor" ref={ref} onKeyDown={(e) => { if (e.key === 'Escape') setOpen(false); }}>
-      <IconButton icon="menu" label={t('menu')} aria-haspopup="menu" aria-expanded={open} onClick={() => setOpen(!open)} />
+      <IconButton icon="menu" label={asking.value ? `${t('menu')} · ${t('requests')}: ${asking.value}` : t('menu')} class={asking.value ? 'has-news' : ''} aria-haspopup="menu" aria-expanded={open} onClick={() => setOpen(!open)} />
       {open && (
         <div class="menu pop-left" role="menu">
           <button type="button" role="menuitem" class="menu-me" onClick={() => { setOpen(false); page('settings')(); }}>
@@ -152,7 +154,7 @@ function MainMenu({ onNewChat, onNewGroup }: { onNewChat: () => void; onNewGroup
           <hr />
           {entry('pen', 'new_chat', onNewChat)}
           {entry('people', 'new_group', onNewGroup)}
-          {entry('person', 'contacts', page('contacts'))}
+          {entry('person', 'contacts', page('contacts'), asking.value)}
           {entry('file', 'notes', () => go({ page: 'user', user: me.value.user }))}
           <hr />
           {entry('gear', 'settings', page('settings'))}
