@@ -22,7 +22,7 @@ static const uint64_t max_mute_s = 315360000; /* ten years */
 /* Asks; the answer must be of this kind. */
 static int ask(struct api_call *call, Pigeon__ClientFrame *frame, Pigeon__Ok__ResultCase kind, Pigeon__Ok **ret_ok)
 {
-    Pigeon__Ok *ok;
+    Pigeon__Ok *ok = NULL;
     int e = pgn_message_op_sync(call->api->bus, call->session.user, call->session.device, frame, NULL, OP_TIMEOUT_MS, call->arena, &ok,
                                 &call->problem);
     if (e)
@@ -36,7 +36,7 @@ static int ask(struct api_call *call, Pigeon__ClientFrame *frame, Pigeon__Ok__Re
 /* Asks for what only reads, and answers 200 with it. */
 static int ask_read(struct api_call *call, Pigeon__ClientFrame *frame, Pigeon__Ok__ResultCase kind)
 {
-    Pigeon__Ok *ok;
+    Pigeon__Ok *ok = NULL;
     int e = ask(call, frame, kind, &ok);
     if (e)
         return api_read_error(call, e);
@@ -45,7 +45,7 @@ static int ask_read(struct api_call *call, Pigeon__ClientFrame *frame, Pigeon__O
 
 static int ask_change(struct api_call *call, Pigeon__ClientFrame *frame)
 {
-    Pigeon__Ok *ok;
+    Pigeon__Ok *ok = NULL;
     int e = ask(call, frame, PIGEON__OK__RESULT_CHANGED, &ok);
     return e ? e : api_answer(call, 200, ok->changed);
 }
@@ -152,7 +152,7 @@ int api_create_conv(struct api_call *call)
     Pigeon__ClientFrame frame = PIGEON__CLIENT_FRAME__INIT;
     Pigeon__Create create = PIGEON__CREATE__INIT;
     Pigeon__ApiGroup *body;
-    Pigeon__Ok *ok;
+    Pigeon__Ok *ok = NULL;
     int e = API_BODY(call, Pigeon__ApiGroup, pigeon__api_group, &body);
     if (e || (e = api_check_text(call, "title", body->title, TITLE_CHARS, false)) ||
         (e = check_users(call, "members", body->n_members, body->members)) || (e = check_settings(call, body->settings)))
