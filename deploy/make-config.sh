@@ -57,11 +57,13 @@ fi
 
 user_line=
 [ "$(id -u)" -ne 0 ] || user_line="user $(id -un) $(id -gn);"
+files=$(ulimit -Hn)
+case $files in unlimited) files=65536 ;; esac
 file_bytes=${PIGEON_LIMITS_FILE_BYTES:-$(sed -n 's/^ *file_bytes: *\([0-9]*\).*/\1/p' "$data/pigeon.yaml")}
 render() { # TEMPLATE FILE
     sed -e "s|@DATA@|$data|g" -e "s|@HTTP_PORT@|$http_port|g" -e "s|@NATS_PORT@|$nats_port|g" -e "s|@REDIS_PORT@|$redis_port|g" \
         -e "s|@GATEWAY_PORT@|$gateway_port|g" -e "s|@API_PORT@|$api_port|g" -e "s|@WEB@|${PIGEON_WEB:-$root/clients/web/dist}|g" \
-        -e "s|@USER_LINE@|$user_line|" -e "s|@FILE_BYTES@|${file_bytes:-52428800}|" \
+        -e "s|@USER_LINE@|$user_line|" -e "s|@FILES@|$files|" -e "s|@FILE_BYTES@|${file_bytes:-52428800}|" \
         -e "s|@NATS_GATEWAY@|$(secret nats-gateway)|" -e "s|@NATS_MESSAGE@|$(secret nats-message)|" \
         -e "s|@NATS_PRESENCE@|$(secret nats-presence)|" -e "s|@NATS_STORAGE@|$(secret nats-storage)|" \
         -e "s|@NATS_API@|$(secret nats-api)|" -e "s|@NATS_CLI@|$(secret nats-cli)|" \

@@ -1,5 +1,5 @@
 # Targets that run things; the work is in scripts, so that each can be read and run alone.
-.PHONY: help up down status logs web test lint docs bench-campus clean
+.PHONY: bench-store help up down status logs web test lint docs bench-campus clean
 
 ## make up              installs what is missing, builds, starts Pigeon, waits until it is ready
 ##                      PIGEON_HTTP_PORT=8080 PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
@@ -27,6 +27,10 @@ clients/web/dist/index.html: $(shell find clients/web -path '*/node_modules' -pr
 ## make test            all tests that fit 20 minutes on 2 cores
 test:
 	@tests/run.sh
+## make bench-store     the embedded store alone, on one core: commits/s, bytes written, history pages
+bench-store:
+	@$(MAKE) --no-print-directory -s PROFILE=release build/release/bench-store
+	taskset -c 0 build/release/bench-store $(BENCH_ARGS)
 ## make lint            format, clang-tidy, cppcheck, layers, generated documents
 lint:
 	@tests/lint/run.sh

@@ -1,4 +1,5 @@
 /* pigeon-message: the rules. */
+#include "common/proto/load.h"
 #include "services/message/msg_metrics.h"
 #include "services/message/msg_service.h"
 
@@ -18,6 +19,7 @@ int main(int argc, char **argv)
         .drain = msg_service_drain,
         .fini = msg_service_fini,
         .load = msg_service_load,
+        .publish_load = pgn_load_publish,
         .bus_event = msg_service_bus_event,
     };
     return pgn_svc_main(argc, argv, &ops);
