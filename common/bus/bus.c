@@ -319,6 +319,8 @@ static natsStatus set_options(struct pgn_bus *bus, const struct pgn_bus_options 
     if (options->user)
         TRY(natsOptions_SetUserInfo(o, options->user, options->password));
     TRY(natsOptions_SetEventLoop(o, bus, hook_attach, hook_read, hook_write, hook_detach));
+    /* With event-loop hooks this does not write at once: it calls hook_write at once, instead of from nats.c's flusher 1 ms later. */
+    TRY(natsOptions_SetSendAsap(o, true));
     TRY(natsOptions_UseGlobalMessageDelivery(o, true));
     TRY(natsOptions_SetIOBufSize(o, IO_BYTES));
     TRY(natsOptions_SetTimeout(o, CONNECT_MS));
