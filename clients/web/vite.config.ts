@@ -1,8 +1,31 @@
 /// <reference types="vitest/config" />
-import { defineConfig } from 'vitest/config';
-import { VitePWA } from 'vite-plugin-pwa';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { defineConfig, type Plugin } from 'vitest/config';
 
 const server = process.env.PIGEON_URL ?? 'http://127.0.0.1:8460';
+
+/** Writes sw.js with the names of all files of this build. */
+function serviceWorker(): Plugin {
+  return {
+    name: 'service-worker',
+    apply: 'build',
+    enforce: 'post',
+    generateBundle(_, bundle) {
+      const built = Object.keys(bundle).filter((f) => f !== 'index.html');
+      const files = ['/index.html', ...[...built, ...readdirSync('public')].map((f) => `/${f}`)].sort();
+      const source = readFileSync('sw.js', 'utf8');
+      const hash = createHash('sha256').update(source);
+      for (const f of readdirSync('public')) hash.update(readFileSync(`public/${f}`));
+      hash.update(readFileSync('index.html')).update(files.join());
+      this.emitFile({
+        type: 'asset',
+        fileName: 'sw.js',
+        source: source.replace('__FILES__', JSON.stringify(files)).replace('__HASH__', hash.digest('hex').slice(0, 12)),
+      });
+    },
+  };
+}
 
 export default defineConfig({
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
@@ -14,30 +37,5 @@ export default defineConfig({
   },
   server: { proxy: { '/v1': { target: server, ws: true } } },
   test: { environment: 'node', include: ['test/**/*.test.ts'] },
-  plugins: [
-    VitePWA({
-      registerType: 'autoUpdate',
-      injectRegister: 'script-defer',
-      workbox: {
-        // Only the application itself is cached: messages and files are private and stay out of the cache.
-        globPatterns: ['**/*.{js,css,html,svg,png}'],
-        navigateFallback: 'index.html',
-        navigateFallbackDenylist: [/^\/v1\//, /^\/mqtt/, /^\/healthz/, /^\/readyz/],
-      },
-      manifest: {
-        name: 'Pigeon',
-        short_name: 'Pigeon',
-        description: 'Private messages on your own Raspberry Pi',
-        display: 'standalone',
-        start_url: './',
-        background_color: '#f6f6fb',
-        theme_color: '#5653d4',
-        icons: [
-          { src: 'icon.svg', sizes: 'any', type: 'image/svg+xml' },
-          { src: 'icon-192.png', sizes: '192x192', type: 'image/png' },
-          { src: 'icon-512.png', sizes: '512x512', type: 'image/png', purpose: 'any maskable' },
-        ],
-      },
-    }),
-  ],
+  plugins: [serviceWorker()],
 });

@@ -276,6 +276,16 @@ await check('the language is switched and stays', async () => {
   await expectSoon(() => a.locator('.page-head h1').innerText(), 'Settings');
 });
 
+await check('the application opens without network', async () => {
+  if (!(await a.evaluate(() => isSecureContext))) return; // no service worker there
+  await a.evaluate(() => navigator.serviceWorker.ready.then(() => 1));
+  await a.context().setOffline(true);
+  await a.reload();
+  await a.locator('.link-bar').first().waitFor();
+  await a.context().setOffline(false);
+  await expectSoon(() => a.locator('.link-bar').count(), 0);
+});
+
 await check('a second tab takes over only when asked', async () => {
   await expectSoon(() => a.locator('.link-bar').count(), 0);
   const second = await a.context().newPage();

@@ -28,3 +28,8 @@ effect(() => {
 addEventListener('storage', (e) => { if (e.key === 'pigeon.session') location.reload(); });
 
 render(<App />, document.getElementById('app')!);
+
+// Only a secure context has it: https, or localhost.
+if (import.meta.env.PROD && 'serviceWorker' in navigator) {
+  addEventListener('load', () => { navigator.serviceWorker.register('/sw.js').catch(() => {}); });
+}
