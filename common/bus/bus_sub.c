@@ -14,6 +14,20 @@ struct delivery {
     natsMsg *msg;
 };
 
+/*
+ * natsMsg_Destroy hands every message to nats.c's garbage collector, whose thread wakes up for it: a context switch a
+ * message when little is going on. What that thread then calls is exported, though in no header.
+ */
+void natsMsg_free(void *msg) __attribute__((weak));
+
+static void free_msg(natsMsg *msg)
+{
+    if (natsMsg_free)
+        natsMsg_free(msg);
+    else
+        natsMsg_Destroy(msg);
+}
+
 static size_t weight(natsMsg *msg)
 {
     return (size_t)natsMsg_GetDataLength(msg) + MESSAGE_OVERHEAD;
@@ -38,7 +52,7 @@ static void deliver(struct pgn_mail *mail)
             sub->handler(sub->handler_ctx, &msg);
         }
     }
-    natsMsg_Destroy(d->msg);
+    free_msg(d->msg);
     free(d);
 }
 
@@ -52,7 +66,7 @@ static void on_message(natsConnection *nats, natsSubscription *nats_sub, natsMsg
     size_t bytes = weight(msg);
     if (atomic_fetch_add(&bus->pending, bytes) + bytes > bus->pending_limit) {
         atomic_fetch_sub(&bus->pending, bytes);
-        natsMsg_Destroy(msg);
+        free_msg(msg);
         pgn_bus_post_lost(bus);
         return;
     }
