@@ -109,6 +109,9 @@ $(UNIT_BIN): $(B)/%: $(B)/%.o $$(call test_obj,$$*) $(UNIT_SUPPORT) $(COMMON_LIB
 $(FUZZ_BIN): $(B)/%: $(B)/%.o $$(call fuzz_obj,$$*.c) $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(foreach s,$(call fuzz_svc,$*.c),$(LIBS_$(s))) $(LIBS)
 
+$(B)/bench-store: $(B)/tests/bench/bench_store.o $(filter-out %/main.o,$(call SVC_OBJ,storage)) $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_storage) $(LIBS)
+
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 # ---- everything that is not compiling ----
