@@ -80,7 +80,7 @@ int pgn_bus_sync_new(const char *url, const char *name, const char *user, const 
         return PGN_E_INVALID;
     }
     uint64_t end = pgn_mono_ms() + timeout_ms;
-    while ((s = natsConnection_Connect(&bus->nats, bus->options)) != NATS_OK) {
+    while (natsConnection_Connect(&bus->nats, bus->options) != NATS_OK) {
         if (pgn_mono_ms() >= end) {
             pgn_bus_sync_free(&bus);
             return PGN_E_UNAVAILABLE;

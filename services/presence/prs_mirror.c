@@ -125,7 +125,7 @@ static void write_pieces(struct prs_mirror *m)
 
 void prs_mirror_flush(struct prs_mirror *m)
 {
-    if (!m->busy && m->restored && memchr(m->dirty, true, sizeof(m->dirty)))
+    if (!m->busy && m->restored && memchr(m->dirty, 1, sizeof(m->dirty)))
         write_pieces(m);
 }
 
