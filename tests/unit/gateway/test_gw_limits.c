@@ -1,0 +1,76 @@
+/* Limits of addresses and of load. */
+#include "services/gateway/gw_limits.h"
+
+#include "services/gateway/gateway.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const void *key_of(const void *value, size_t *ret_len)
+{
+    const struct gw_address *a = value;
+    *ret_len = strlen(a->text);
+    return a->text;
+}
+
+static void test_addresses(void **state)
+{
+    (void)state;
+    char proxies[] = "127.0.0.1";
+    struct pgn_config config = {.limits_address_connects_s = 10, .limits_address_unauthenticated = 3, .gateway_trusted_proxies = proxies};
+    struct pgn_loop *loop = pgn_loop_new();
+    struct gateway *gw = calloc(1, sizeof *gw);
+    gw->config = &config;
+    gw->loop = loop;
+    gw->addresses = pgn_map_new(key_of);
+    struct gw_address *a = gw_address_get(gw, "192.0.2.1"), *other = gw_address_get(gw, "192.0.2.2");
+    assert_ptr_equal(gw_address_get(gw, "192.0.2.1"), a);
+    assert_false(a->proxy);
+    assert_true(gw_address_get(gw, "127.0.0.1")->proxy);
+    uint64_t now = pgn_loop_now_ms(loop);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(gw_address_enter(a, now), 0);
+    assert_true(gw_address_enter(a, now) > 0); /* three wait already */
+    assert_int_equal(gw_address_enter(other, now), 0);
+    for (int i = 0; i < 7; i++) {
+        struct gw_address *gone = a;
+        gw_address_leave(&gone);
+        assert_null(gone);
+        assert_int_equal(gw_address_enter(a, now), 0);
+    }
+    struct gw_address *gone = a;
+    gw_address_leave(&gone);
+    assert_true(gw_address_enter(a, now) > 0); /* ten in this second */
+    gw_limits_sweep(gw);
+    assert_ptr_equal(pgn_map_get_str(gw->addresses, "192.0.2.1"), a); /* still in use */
+    assert_null(pgn_map_get_str(gw->addresses, "127.0.0.1"));
+    free(a);
+    free(other);
+    pgn_map_free(&gw->addresses);
+    free(gw);
+    pgn_loop_free(&loop);
+}
+
+static void test_levels(void **state)
+{
+    (void)state;
+    assert_int_equal(gw_limits_level(0), GW_LOAD_NONE);
+    assert_int_equal(gw_limits_level(300), GW_LOAD_LOGINS);
+    assert_int_equal(gw_limits_level(500), GW_LOAD_HISTORY);
+    assert_int_equal(gw_limits_level(800), GW_LOAD_PRESENCE);
+    assert_int_equal(gw_limits_level(1000), GW_LOAD_MESSAGES);
+    assert_in_range(gw_limits_retry_ms(GW_LOAD_LOGINS), 1000, 2000);
+    assert_in_range(gw_limits_retry_ms(GW_LOAD_MESSAGES), 8000, 16000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_addresses), cmocka_unit_test(test_levels)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
