@@ -33,6 +33,7 @@ struct rocks {
     rocksdb_t *db; /* NULL: could not be reopened; reads answer PGN_E_IO */
     rocksdb_column_family_handle_t *cf[STO_CF_COUNT];
     rocksdb_options_t *options, *cf_options[STO_CF_COUNT];
+    rocksdb_compactionfilter_t *retry_filter;
     rocksdb_writeoptions_t *write_sync, *write_plain;
     rocksdb_readoptions_t *read;
     rocksdb_writebatch_t *batch;
@@ -105,7 +106,8 @@ static rocksdb_options_t *cf_options_new(struct rocks *r, enum sto_cf cf, rocksd
         rocksdb_options_set_compression(o, rocksdb_no_compression);
         rocksdb_options_set_memtable_whole_key_filtering(o, 1);
         rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
-        rocksdb_options_set_compaction_filter(o, rocksdb_compactionfilter_create(r, nothing_to_destroy, retry_expired, retry_filter_name));
+        r->retry_filter = rocksdb_compactionfilter_create(r, nothing_to_destroy, retry_expired, retry_filter_name);
+        rocksdb_options_set_compaction_filter(o, r->retry_filter);
     } else {
         rocksdb_options_set_compression(o, compress ? rocksdb_lz4_compression : rocksdb_no_compression);
         if (compress && cf == STO_CF_MSG)
@@ -145,6 +147,7 @@ static void options_free(struct rocks *r)
     for (int i = 0; i < STO_CF_COUNT; i++)
         rocksdb_options_destroy(r->cf_options[i]);
     rocksdb_options_destroy(r->options);
+    rocksdb_compactionfilter_destroy(r->retry_filter); /* the options only borrow it */
 }
 
 /* ---- open and close ---- */
