@@ -43,7 +43,10 @@ await check('both users log in', async () => {
 
 await check('a direct message arrives and counts as unread', async () => {
   await direct(b, A);
-  await b.waitForTimeout(400); // what earlier runs left is read now
+  await expectSoon(async () => { // what earlier runs left is read first
+    await b.locator('.list').evaluate((l) => { l.scrollTop = l.scrollHeight; });
+    return b.locator('.conv.open .badge').count();
+  }, 0);
   await home(b);
   await direct(a, B);
   await say(a, `one ${tag}`);
@@ -286,12 +289,15 @@ await check('the application opens without network', async () => {
   await expectSoon(() => a.locator('.link-bar').count(), 0);
 });
 
-await check('a second tab takes over only when asked', async () => {
+await check('two tabs do not fight for the connection', async () => {
   await expectSoon(() => a.locator('.link-bar').count(), 0);
   const second = await a.context().newPage();
   await second.goto(url);
-  await second.locator('.gate .button').waitFor();
-  await second.click('.gate .button');
+  // Without a secure context there are no locks: the newer tab takes over at once, and the older one does not fight.
+  if (await a.evaluate(() => isSecureContext)) {
+    await second.locator('.gate .button').waitFor();
+    await second.click('.gate .button');
+  }
   await second.locator('.conv').first().waitFor();
   await a.locator('.gate .button').waitFor();
   await second.close();

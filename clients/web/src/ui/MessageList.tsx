@@ -6,7 +6,7 @@ import { day, now } from '../i18n/time';
 import type { ConvState } from '../proto';
 import { outbox } from '../state/chat';
 import { readHere, slotOf } from '../state/convs';
-import { describeOperation } from '../state/describe';
+import { describeOperation, titleOf } from '../state/describe';
 import { markRead } from '../state/marks';
 import { looking } from '../state/notify';
 import { openRoom, type Room } from '../state/rooms';
@@ -173,7 +173,7 @@ export function MessageList({ room, c, on, jumpRef }: {
               case 'day': return <div key={row.key} class="day" role="separator"><span>{now.value ? day(row.at) : ''}</span></div>;
               case 'unread': return <div key={row.key} class="unread-line" role="separator"><span>{t('new_messages')}</span></div>;
               case 'system': return <div key={row.key} class="system" data-key={row.key} data-seq={row.m.seq}><span>{row.m.body?.operation && describeOperation(row.m.body.operation, row.m.from)}</span></div>;
-              default: return <MessageRow key={row.key} row={row} c={c} on={actions} />;
+              default: return <MessageRow key={row.key} row={row} conv={c.conv} group={c.kind === 'group'} on={actions} />;
             }
           })}
         </div>
@@ -189,5 +189,5 @@ export function MessageList({ room, c, on, jumpRef }: {
 
 function Greeting({ c }: { c: ConvState }) {
   if (c.peer === me.value.user) return <Empty icon="pen" title={t('notes')} hint={t('notes_hint')} />;
-  return <Empty icon="smile" title={t('say_hello')} hint={c.peer ? t('say_hello_hint', { name: c.title ?? c.peer }) : t('say_hello_group')} />;
+  return <Empty icon="smile" title={t('say_hello')} hint={c.peer ? t('say_hello_hint', { name: titleOf(c) }) : t('say_hello_group')} />;
 }

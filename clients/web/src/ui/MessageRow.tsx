@@ -2,9 +2,10 @@ import { useRef } from 'preact/hooks';
 import { t, tError, type Key } from '../i18n';
 import { clock, full } from '../i18n/time';
 import { NetError } from '../net/error';
-import type { ConvState, Message } from '../proto';
+import type { Message } from '../proto';
 import { react } from '../state/actions';
 import { theClient } from '../state/chat';
+import { convs } from '../state/convs';
 import { previewOf } from '../state/describe';
 import { groupOf } from '../state/groups';
 import { me } from '../state/session';
@@ -15,6 +16,8 @@ import { Icon, type IconName } from './icons';
 import { MessageBody } from './MessageBody';
 import type { Row } from './rows';
 
+type MessageRowData = Extract<Row, { type: 'message' }>;
+
 export interface RowActions {
   reply: (m: Message) => void;
   menu: (m: Message, x: number, y: number, reactOnly?: boolean) => void;
@@ -23,10 +26,12 @@ export interface RowActions {
   quoted: (seq: number) => Message | undefined;
 }
 
-export function MessageRow({ row, c, on }: { row: Extract<Row, { type: 'message' }>; c: ConvState; on: RowActions }) {
+/**
+ * The conversation itself is no property: it changes with every message and watermark, and only the ticks need it.
+ */
+export function MessageRow({ row, conv, group, on }: { row: MessageRowData; conv: string; group: boolean; on: RowActions }) {
   const { m, out, up } = row;
   const mine = m.from === me.value.user;
-  const group = c.kind === 'group';
   const stored = !out && !up;
   const failed = out?.state === 'failed' || !!up?.error;
   const hold = useHold((x, y) => stored && on.menu(m, x, y));
@@ -56,7 +61,7 @@ export function MessageRow({ row, c, on }: { row: Extract<Row, { type: 'message'
           <span class="meta">
             {m.edited_at && !m.recalled ? <span>{t('edited')}</span> : null}
             <time title={full(m.sent_at)}>{clock(m.sent_at)}</time>
-            {mine && !m.recalled && <Status row={row} c={c} on={on} />}
+            {mine && !m.recalled && <Status row={row} conv={conv} on={on} />}
           </span>
         </div>
         <Reactions m={m} />
@@ -106,14 +111,15 @@ function Reactions({ m }: { m: Message }) {
   );
 }
 
-function Status({ row, c, on }: { row: Extract<Row, { type: 'message' }>; c: ConvState; on: RowActions }) {
+function Status({ row, conv, on }: { row: MessageRowData; conv: string; on: RowActions }) {
   const { m, out, up } = row;
+  const c = convs.value.get(conv);
   if (out || up) {
     if (out?.state === 'failed' || up?.error) return <Tick icon="alert" state="st_failed" />;
     return <Tick icon="clock" state={out?.state === 'queued' ? 'st_waiting' : 'st_sending'} />;
   }
-  if (c.kind === 'direct') {
-    if (c.peer === me.value.user) return <Tick icon="check" state="st_sent" />;
+  if (c?.kind !== 'group') {
+    if (!c || c.peer === me.value.user) return <Tick icon="check" state="st_sent" />;
     if ((c.peer_read ?? 0) >= m.seq) return <Tick icon="checks" state="st_read" />;
     if ((c.peer_delivered ?? 0) >= m.seq) return <Tick icon="checks" state="st_delivered" />;
     return <Tick icon="check" state="st_sent" />;
