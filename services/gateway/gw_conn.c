@@ -315,6 +315,8 @@ static bool admit(struct gw_conn *c, const struct gw_upgrade *up)
         403, "this origin is not allowed (gateway.origins); does the proxy pass the Host header on?", NULL};
     static const struct gw_http_refusal busy = {429, "too many connections from this address", NULL};
     if (!gw_http_origin_allowed(up->origin, up->host, gw->config->gateway_origins)) {
+        pgn_log_limited(PGN_WARN, 10000, "a page of another origin was refused: %.*s", (int)(up->origin.len < 200 ? up->origin.len : 200),
+                        up->origin.at);
         gw_conn_refuse_http(c, &origin, 0);
         return false;
     }

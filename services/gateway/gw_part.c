@@ -86,6 +86,25 @@ static void take_back(struct gw_part *p, bool unanswered)
     p->batch = 0;
 }
 
+static void leave(struct gw_part *p, struct gw_item *item)
+{
+    pgn_list_remove(&item->node);
+    if (p->flying_count)
+        p->flying_count--;
+}
+
+/* The bus does not take this batch: one item at a time, and none that is too large by itself. */
+static void too_large(struct gw_part *p)
+{
+    if (p->flying_count == 1) {
+        struct gw_item *item = item_of(p->flying.next);
+        leave(p, item);
+        p->ops->answer_take(p->ops->ctx, item, PGN_E_TOO_LARGE, NULL, 0, NULL);
+    }
+    p->alone = p->flying_count > 1;
+    take_back(p, false);
+}
+
 void gw_part_flush(struct gw_part *p, uint64_t now_ms)
 {
     static struct pgn_buf out; /* of the one loop; keeps its memory */
@@ -95,7 +114,7 @@ void gw_part_flush(struct gw_part *p, uint64_t now_ms)
     uint8_t head[12] = {0x08}; /* Batch.batch */
     pgn_buf_clear(&out);
     pgn_buf_append(&out, head, 1 + varint(head + 1, p->batch));
-    while (p->queued && p->flying_count < GW_BATCH_ITEMS) {
+    while (p->queued && p->flying_count < (p->alone ? 1 : GW_BATCH_ITEMS)) {
         struct gw_item *item = item_of(p->queue.next);
         if (p->flying_count && out.len + item->len > GW_BATCH_BYTES)
             break;
@@ -106,17 +125,15 @@ void gw_part_flush(struct gw_part *p, uint64_t now_ms)
         p->flying_count++;
     }
     p->sent_ms = now_ms;
-    if (p->ops->publish(p->ops->ctx, &out) != 0) {
+    int e = p->ops->publish(p->ops->ctx, &out);
+    if (e == PGN_E_TOO_LARGE) {
+        too_large(p);
+    } else if (e) {
         take_back(p, false);
         p->pause_until_ms = now_ms + GW_PAUSE_MS;
+    } else {
+        p->alone = false;
     }
-}
-
-static void leave(struct gw_part *p, struct gw_item *item)
-{
-    pgn_list_remove(&item->node);
-    if (p->flying_count)
-        p->flying_count--;
 }
 
 /* The item in flight with this index: answers come in order, so it is near the front. */

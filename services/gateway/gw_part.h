@@ -7,6 +7,7 @@
  *   STALE                    again, in front of everything that came later (at most GW_STALE_MAX times)
  *   UNAVAILABLE              again after a pause, until the item's deadline: nothing was stored
  *   no answer in resend_ms   again under the same retry key, and the item is in doubt: it may have been stored
+ *   too large for the bus    alone in the next batch, then refused
  *   deadline                 `uncertain` when in doubt, else `unavailable`
  * A refusal of an item in doubt is answered `uncertain`: the first try may have been stored (reliability.md, G7).
  *
@@ -69,6 +70,7 @@ struct gw_part {
     uint64_t batches; /* made so far */
     uint64_t sent_ms;
     uint64_t pause_until_ms;
+    bool alone; /* the next batch has one item: more were too large together */
 };
 
 void gw_part_init(struct gw_part *p, uint32_t number, const struct gw_part_ops *ops);

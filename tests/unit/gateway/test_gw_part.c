@@ -235,6 +235,20 @@ static void test_no_bus(void **state)
     assert_string_equal(happened, "send a b; not_found a; ");
 }
 
+static void test_too_large_for_the_bus(void **state)
+{
+    (void)state;
+    publish_error = PGN_E_TOO_LARGE;
+    add_all("ab");
+    gw_part_flush(&part, 0);
+    assert_string_equal(happened, "");
+    gw_part_flush(&part, 1); /* a alone: refused */
+    publish_error = 0;
+    add_all("c");
+    gw_part_flush(&part, 2);
+    assert_string_equal(happened, "too_large a; send b c; ");
+}
+
 static void test_bounds(void **state)
 {
     (void)state;
@@ -259,6 +273,7 @@ int main(void)
         TEST(test_deadlines),
         TEST(test_unavailable_waits_and_tries_again),
         TEST(test_no_bus),
+        TEST(test_too_large_for_the_bus),
         TEST(test_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
