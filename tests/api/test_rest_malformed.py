@@ -18,10 +18,11 @@ def test_bad_json_before_login(node, path, raw):
     assert answer.status in (400, 413) and answer.code in ("invalid", "too_large"), answer
 
 
-@pytest.mark.parametrize("raw", BAD_JSON, ids=range(len(BAD_JSON)))
-def test_bad_json_after_login(join, raw):
+def test_bad_json_after_login(join):
     alice, = join("alice")
-    assert alice.call("PATCH", "/me", raw=raw).code == "invalid"
+    for raw in BAD_JSON:
+        raw = raw.replace(b"user", b"name").replace(b"password", b"about")
+        assert alice.call("PATCH", "/me", raw=raw).code == "invalid", raw[:60]
 
 
 def test_unknown_fields_are_ignored_and_null_is_absent(join):
