@@ -18,6 +18,7 @@ void pgn_load_publish(struct pgn_svc *svc, const struct pgn_svc_load *load)
     m.started_at = svc->started_at_ms;
     m.connections = load->connections;
     m.queue = load->queue;
+    m.messages_per_s = load->messages_per_s;
     m.cpu_permille = load->cpu_permille;
     m.memory_bytes = load->memory_bytes;
     m.temperature_c = load->temperature_c;

@@ -28,6 +28,7 @@ struct service {
     struct pgn_io signals;
     struct pgn_timer load_timer, drain_timer;
     struct pgn_load_meter meter;
+    int64_t messages_before; /* ops.messages a second ago */
     bool draining, initialised;
     int exit_code;
     _Atomic bool ready, bus_connected; /* civetweb's threads read these */
@@ -120,6 +121,11 @@ static void on_load_due(struct pgn_timer *t)
     pgn_load_measure(&s->meter, &load);
     if (s->ops->load)
         s->ops->load(&s->svc, &load.connections, &load.queue);
+    if (s->ops->messages) {
+        int64_t now = atomic_load_explicit(&s->ops->messages->value, memory_order_relaxed);
+        load.messages_per_s = (uint64_t)(now - s->messages_before);
+        s->messages_before = now;
+    }
     pgn_metric_set(&svc_metrics[SVC_UP_S], (int64_t)((pgn_wall_ms() - s->svc.started_at_ms) / 1000));
     pgn_metric_set(&svc_metrics[SVC_CPU], load.cpu_permille);
     pgn_metric_set(&svc_metrics[SVC_MEMORY], (int64_t)load.memory_bytes);

@@ -38,6 +38,7 @@ struct pgn_svc {
 struct pgn_svc_load {
     uint64_t connections;
     uint32_t queue;
+    uint64_t messages_per_s; /* growth of ops.messages */
     uint32_t cpu_permille; /* of one core, over the last second */
     uint64_t memory_bytes; /* resident */
     int32_t temperature_c; /* 0: not known */
@@ -49,6 +50,7 @@ struct pgn_svc_ops {
     int64_t (*admin_port)(const struct pgn_config *config);
     struct pgn_metric *metrics;
     size_t metrics_count;
+    struct pgn_metric *messages;        /* the counter, among metrics, whose growth is this service's message rate; may be NULL */
     int (*init)(struct pgn_svc *svc);   /* 0, or PGN_E_* after logging why */
     void (*drain)(struct pgn_svc *svc); /* start to stop; ends with pgn_svc_drained, which it may call itself. NULL: nothing to do */
     void (*fini)(struct pgn_svc *svc);

@@ -14,6 +14,7 @@ int main(int argc, char **argv)
         .admin_port = admin_port,
         .metrics = gw_metrics,
         .metrics_count = GW_METRICS,
+        .messages = &gw_metrics[GW_M_SENDS_OK],
         .init = gw_init,
         .drain = gw_drain,
         .fini = gw_fini,

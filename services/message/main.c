@@ -15,6 +15,7 @@ int main(int argc, char **argv)
         .admin_port = admin_port,
         .metrics = msg_metrics,
         .metrics_count = MSG_METRICS,
+        .messages = &msg_metrics[MSG_M_ITEMS_PASSED],
         .init = msg_service_init,
         .drain = msg_service_drain,
         .fini = msg_service_fini,

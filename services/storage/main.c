@@ -15,6 +15,7 @@ int main(int argc, char **argv)
         .admin_port = admin_port,
         .metrics = sto_metrics,
         .metrics_count = STO_METRICS,
+        .messages = &sto_metrics[STO_M_MESSAGES],
         .init = sto_service_init,
         .drain = sto_service_drain,
         .fini = sto_service_fini,
