@@ -24,7 +24,7 @@ enum {
     SWEEP_MS = 10000,
     DRAIN_STEP_MS = 20,
     DRAIN_LATE_MS = 2000, /* for answers that are under way when drain_ms is over */
-    RESTART_MS = 500,     /* clients come back after this and up to drain_ms more */
+    RESTART_MS = 500,     /* from the drain's end until clients come back, and up to drain_ms more */
     LONG_TURN_US = 1000,
 };
 
@@ -151,7 +151,8 @@ static bool answers_open(const struct gw_conn *c)
 /* Sends away the connections up to this slot; those that wait for an answer only when late. */
 static void send_away(struct gateway *gw, uint32_t end, bool late)
 {
-    uint64_t spread = (uint64_t)gw->config->gateway_drain_ms + RESTART_MS;
+    uint64_t now = pgn_loop_now_ms(gw->loop), left = now < gw->drain_end_ms ? gw->drain_end_ms - now : 0;
+    uint64_t first = left + RESTART_MS, spread = (uint64_t)gw->config->gateway_drain_ms + 1;
     for (uint32_t i = 0; i < end && i < gw->slots_used; i++) {
         struct gw_conn *c = gw->slots[i].conn;
         if (!c || c->state >= GW_CLOSING || (answers_open(c) && !late))
@@ -159,7 +160,7 @@ static void send_away(struct gateway *gw, uint32_t end, bool late)
         if (c->state == GW_UPGRADE)
             gw_conn_drop(c);
         else
-            gw_conn_bye(c, "restarting", RESTART_MS + pgn_random_below(spread), GW_WS_GOING_AWAY);
+            gw_conn_bye(c, "restarting", first + pgn_random_below(spread), GW_WS_GOING_AWAY);
     }
 }
 
