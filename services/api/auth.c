@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { PASSWORD_MAX_BYTES = 1024, INVITE_CHARS = 64 };
+enum { PASSWORD_CHARS = 256, INVITE_CHARS = 64 };
 
 static int check_device(struct api_call *call, const char *device)
 {
@@ -27,7 +27,7 @@ static int check_given(struct api_call *call, const char *field, const char *pas
 {
     if (!password || !*password)
         return api_fail_field(call, field, "missing");
-    return strlen(password) <= PASSWORD_MAX_BYTES ? 0 : api_fail_field(call, field, "too long");
+    return api_check_text(call, field, password, PASSWORD_CHARS, true);
 }
 
 static int check_chosen(struct api_call *call, const char *user, const char *password)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = 2, WAIT_MS = 8000, MIN_BYTES = 8, MAX_BYTES = 1024 };
+enum { AT_ONCE = 2, WAIT_MS = 8000, MIN_CHARS = 8, MAX_CHARS = 256 };
 _Static_assert(API_HASH_MAX >= crypto_pwhash_STRBYTES, "room for libsodium's hash");
 
 struct api_passwords {
@@ -97,10 +97,12 @@ int api_password_verify(struct api_passwords *p, const char *hash, const char *p
 
 const char *api_password_problem(const char *user, const char *password)
 {
-    size_t len = strlen(password);
-    if (len < MIN_BYTES)
+    size_t chars = 0;
+    for (const char *p = password; *p; p++)
+        chars += ((unsigned char)*p & 0xc0) != 0x80;
+    if (chars < MIN_CHARS)
         return "password: at least 8 characters, please";
-    if (len > MAX_BYTES)
+    if (chars > MAX_CHARS)
         return "password: too long";
     if (!strcmp(user, password))
         return "password: not the user id, please";
