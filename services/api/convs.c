@@ -14,7 +14,7 @@ enum {
     FETCH_MAX = 200,
     FETCH = 50,
     MEMBERS_PAGE = 200,
-    CURSOR_CHARS = 20,
+    CURSOR_CHARS = 16,
 };
 static const uint64_t max_seq = (1ull << 53) - 1;
 static const uint64_t max_mute_s = 315360000; /* ten years */
