@@ -55,7 +55,8 @@ static int by_name(const void *a, const void *b)
 static size_t new_members(const struct msg_op *op, const struct msg_policy *p, char **users, size_t count)
 {
     size_t kept = 0;
-    qsort(users, count, sizeof *users, by_name);
+    if (count > 0)
+        qsort(users, count, sizeof *users, by_name);
     for (size_t i = 0; i < count; i++) {
         bool known = p ? msg_policy_member(p, users[i]) != NULL : strcmp(users[i], op->user) == 0;
         if (!known && (kept == 0 || strcmp(users[i], users[kept - 1]) != 0))

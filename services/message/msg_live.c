@@ -61,9 +61,10 @@ static void watch_allowed(struct msg_op *op, const Pigeon__Reply *reply)
     Pigeon__Strings *hidden = reply->strings;
     Pigeon__PresenceRequest request = PIGEON__PRESENCE_REQUEST__INIT;
     size_t kept = 0;
-    qsort(hidden->values, hidden->n_values, sizeof *hidden->values, by_name);
+    if (hidden->n_values > 0)
+        qsort(hidden->values, hidden->n_values, sizeof *hidden->values, by_name);
     for (size_t i = 0; i < watch->n_users; i++)
-        if (!bsearch(&watch->users[i], hidden->values, hidden->n_values, sizeof *hidden->values, by_name))
+        if (hidden->n_values == 0 || !bsearch(&watch->users[i], hidden->values, hidden->n_values, sizeof *hidden->values, by_name))
             watch->users[kept++] = watch->users[i];
     watch->n_users = kept;
     if (kept == 0) {
