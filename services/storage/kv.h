@@ -80,7 +80,7 @@ struct sto_kv_rocks_options {
     size_t cache_bytes, memtable_bytes;
     uint32_t retry_days;
     bool no_sync;          /* test fault */
-    struct pgn_buf *notes; /* lines about what recovery dropped or set aside; may be NULL */
+    struct pgn_buf *notes; /* lines about what was set aside of its log; NULL: not looked at */
 };
 /* PGN_E_CORRUPT: damaged beyond the WAL's tail, see repair.h; PGN_E_IO otherwise. ret_problem says what. */
 int sto_kv_rocks_open(const struct sto_kv_rocks_options *options, struct sto_kv **ret_kv, struct pgn_buf *ret_problem) PGN_MUST_USE;

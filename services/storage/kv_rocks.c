@@ -7,7 +7,7 @@
 #include "common/base/error.h"
 #include "services/storage/kv.h"
 #include "services/storage/rows.h"
-#include "services/storage/wal_notes.h"
+#include "services/storage/wal_check.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CLOCK_WAS_SET_S = 1577836800 }; /* 2020 */
+enum { CLOCK_WAS_SET_S = 1577836800 /* 2020 */, INFO_LOG_NOTHING = 6 };
 static const char *const cf_names[STO_CF_COUNT] = {"default", "message", "retry"};
 
 struct sto_view {
@@ -37,6 +37,8 @@ struct rocks {
     rocksdb_writeoptions_t *write_sync, *write_plain;
     rocksdb_readoptions_t *read;
     rocksdb_writebatch_t *batch;
+    struct place *places; /* scratch of a write */
+    size_t place_cap;
     char *path;
     uint32_t retry_s;
     bool failed; /* committer's: no write until recovered */
@@ -128,9 +130,9 @@ static void options_new(struct rocks *r, const struct sto_kv_rocks_options *in, 
     rocksdb_options_set_db_write_buffer_size(o, in->memtable_bytes * 2);
     rocksdb_options_set_max_background_jobs(o, 2);
     rocksdb_options_set_max_open_files(o, 512);
-    rocksdb_options_set_info_log_level(o, 2); /* warnings */
-    rocksdb_options_set_max_log_file_size(o, 1u << 20);
-    rocksdb_options_set_keep_log_file_num(o, 4);
+    /* RocksDB's own log only when it opens: a library with assertions aborts when a line of it cannot be written (full disk). */
+    rocksdb_options_set_info_log_level(o, INFO_LOG_NOTHING);
+    rocksdb_options_set_keep_log_file_num(o, 2);
     rocksdb_options_set_max_manifest_file_size(o, 4u << 20);
     rocksdb_options_set_stats_dump_period_sec(o, 0);
     rocksdb_options_set_stats_persist_period_sec(o, 0);
@@ -190,11 +192,53 @@ static void rocks_close(struct sto_kv *kv)
     rocksdb_readoptions_destroy(r->read);
     rocksdb_writebatch_destroy(r->batch);
     pthread_rwlock_destroy(&r->lock);
+    free(r->places);
     free(r->path);
     free(r);
 }
 
 /* ---- writing ---- */
+
+/* Where a put goes, roughly: neighbours in the memtable's skip lists are inserted one after the other, which halves the search. */
+struct place {
+    uint64_t prefix;
+    uint32_t cf, at;
+};
+
+static int place_cmp(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+
+    if (x->cf != y->cf)
+        return x->cf < y->cf ? -1 : 1;
+    if (x->prefix != y->prefix)
+        return x->prefix < y->prefix ? -1 : 1;
+    return x->at < y->at ? -1 : 1;
+}
+
+static void batch_fill(struct rocks *r, const struct sto_kv_put *puts, size_t count)
+{
+    if (count > r->place_cap) {
+        r->places = pgn_realloc(r->places, count * sizeof *r->places);
+        r->place_cap = count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint8_t head[8] = {0};
+
+        memcpy(head, puts[i].key.data, puts[i].key.len < sizeof head ? puts[i].key.len : sizeof head);
+        r->places[i] = (struct place){sto_u64be(head), puts[i].cf, (uint32_t)i};
+    }
+    qsort(r->places, count, sizeof *r->places, place_cmp);
+    rocksdb_writebatch_clear(r->batch);
+    for (size_t i = 0; i < count; i++) {
+        const struct sto_kv_put *p = &puts[r->places[i].at];
+
+        if (p->remove)
+            rocksdb_writebatch_delete_cf(r->batch, r->cf[p->cf], p->key.data, p->key.len);
+        else
+            rocksdb_writebatch_put_cf(r->batch, r->cf[p->cf], p->key.data, p->key.len, p->value.data, p->value.len);
+    }
+}
 
 static int rocks_write(struct sto_kv *kv, const struct sto_kv_put *puts, size_t count, bool sync)
 {
@@ -203,15 +247,7 @@ static int rocks_write(struct sto_kv *kv, const struct sto_kv_put *puts, size_t 
 
     if (r->failed)
         return PGN_E_UNAVAILABLE;
-    rocksdb_writebatch_clear(r->batch);
-    for (size_t i = 0; i < count; i++) {
-        const struct sto_kv_put *p = &puts[i];
-
-        if (p->remove)
-            rocksdb_writebatch_delete_cf(r->batch, r->cf[p->cf], p->key.data, p->key.len);
-        else
-            rocksdb_writebatch_put_cf(r->batch, r->cf[p->cf], p->key.data, p->key.len, p->value.data, p->value.len);
-    }
+    batch_fill(r, puts, count);
     rocksdb_write(r->db, sync && !r->no_sync ? r->write_sync : r->write_plain, r->batch, &err);
     if (!err)
         return 0;
@@ -234,10 +270,12 @@ static bool disk_writable(const char *path)
     for (int i = 0; ok && i < PROBE_BYTES / PIECE; i++)
         ok = write(fd, piece, PIECE) == PIECE;
     ok = ok && fsync(fd) == 0;
+    int why = errno;
     if (fd >= 0)
         close(fd);
     unlink(pgn_buf_cstr(&name));
     pgn_buf_release(&name);
+    errno = why;
     return ok;
 }
 
@@ -453,11 +491,16 @@ int sto_kv_rocks_open(const struct sto_kv_rocks_options *options, struct sto_kv 
 {
     struct rocks *r = rocks_new(options);
     struct pgn_buf problem = {0};
-    struct sto_wal_links links;
 
-    sto_wal_links_make(&links, options->path);
     options_new(r, options, true);
-    int error = db_open(r, false, &problem);
+    if (!disk_writable(options->path)) {
+        pgn_buf_printf(ret_problem, "nothing can be written beside %s: %s", options->path, strerror(errno));
+        rocks_close(&r->base);
+        return PGN_E_IO;
+    }
+    int error = options->notes ? sto_wal_check(options->path, options->notes) : 0;
+    if (!error)
+        error = db_open(r, false, &problem);
     if (error == PGN_E_IO && strstr(pgn_buf_cstr(&problem), "ompression type")) { /* a library without lz4 or zstd */
         options_free(r);
         options_new(r, options, false);
@@ -466,10 +509,8 @@ int sto_kv_rocks_open(const struct sto_kv_rocks_options *options, struct sto_kv 
     }
     if (error) {
         pgn_buf_append(ret_problem, problem.data, problem.len);
-        sto_wal_links_drop(&links);
         rocks_close(&r->base);
     } else {
-        sto_wal_links_finish(&links, options->notes);
         *ret_kv = &r->base;
     }
     pgn_buf_release(&problem);
@@ -481,7 +522,7 @@ int sto_kv_rocks_repair(const char *path, struct pgn_buf *ret_problem)
     rocksdb_options_t *o = rocksdb_options_create();
     char *err = NULL;
 
-    rocksdb_options_set_info_log_level(o, 2);
+    rocksdb_options_set_info_log_level(o, INFO_LOG_NOTHING);
     rocksdb_repair_db(o, path, &err);
     rocksdb_options_destroy(o);
     return err ? error_of(err, ret_problem) : 0;

@@ -146,20 +146,21 @@ static int meta_load(struct sto_log *log)
 {
     int error = meta_get(log, "schema");
 
-    if (error == PGN_E_NOT_FOUND)
-        return meta_init(log);
-    if (error)
+    if (error && error != PGN_E_NOT_FOUND)
         return error;
-    if (log->value.len != 1)
+    if (!error && log->value.len != 1)
         return PGN_E_CORRUPT;
-    if (log->value.data[0] > STO_LOG_SCHEMA)
+    if (!error && log->value.data[0] > STO_LOG_SCHEMA)
         return PGN_E_CONFLICT;
-    if ((error = meta_get(log, "retry-secret")) != 0)
-        return error == PGN_E_NOT_FOUND ? PGN_E_CORRUPT : error;
-    if (log->value.len != sizeof log->retry_secret)
-        return PGN_E_CORRUPT;
-    memcpy(log->retry_secret, log->value.data, sizeof log->retry_secret);
-    return counters_read(log);
+    if (!error)
+        error = meta_get(log, "retry-secret");
+    if (error == PGN_E_NOT_FOUND) /* a new store, or a repaired one that lost these rows */
+        error = meta_init(log);
+    else if (!error && log->value.len != sizeof log->retry_secret)
+        error = PGN_E_CORRUPT;
+    else if (!error)
+        memcpy(log->retry_secret, log->value.data, sizeof log->retry_secret);
+    return error ? error : counters_read(log);
 }
 
 int sto_log_open(struct sto_kv *kv, struct sto_people *people, const char *epoch, const struct sto_faults *faults, struct sto_log **ret_log)
@@ -208,18 +209,24 @@ int sto_log_recover(struct sto_log *log)
     return 0;
 }
 
-int sto_log_jump(struct sto_log *log)
+void sto_counters_put(struct pgn_buf *out, const struct sto_counters *n)
+{
+    const uint64_t values[] = {n->commit, n->next_num, n->messages, n->convs, n->jump_from, n->jump_to};
+
+    for (size_t i = 0; i < PGN_COUNT(values); i++)
+        sto_put_varint(out, values[i]);
+}
+
+int sto_log_jump(struct sto_log *log, uint64_t above)
 {
     enum { JUMP = 1000000000 };
     struct pgn_buf out = {0};
     struct sto_key key = sto_key_meta("counters");
 
     log->n.jump_from = log->n.commit;
-    log->n.commit += JUMP;
+    log->n.commit = (above > log->n.commit ? above : log->n.commit) + JUMP;
     log->n.jump_to = log->n.commit;
-    const uint64_t values[] = {log->n.commit, log->n.next_num, log->n.messages, log->n.convs, log->n.jump_from, log->n.jump_to};
-    for (size_t i = 0; i < PGN_COUNT(values); i++)
-        sto_put_varint(&out, values[i]);
+    sto_counters_put(&out, &log->n);
     struct sto_kv_put put = {STO_CF_MAIN, false, sto_key_slice(&key), sto_slice_buf(&out)};
     int error = log->kv->ops->write(log->kv, &put, 1, true);
     pgn_buf_release(&out);

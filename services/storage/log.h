@@ -21,8 +21,13 @@ int sto_log_commit(struct sto_log *log, struct sto_commit *commits, size_t count
                    void (*before_write)(void *ctx), void *ctx) PGN_MUST_USE;
 int sto_log_recover(struct sto_log *log) PGN_MUST_USE; /* see store.h */
 uint64_t sto_log_last_commit(const struct sto_log *log);
-/* After a restore: commit numbers go on far above all that were given since the backup, and older cursors sync anew. */
-int sto_log_jump(struct sto_log *log) PGN_MUST_USE;
+/* After a restore: commit numbers go on far above `above` and the backup's own, and cursors given in between sync anew. */
+int sto_log_jump(struct sto_log *log, uint64_t above) PGN_MUST_USE;
+/* After a repair, before open: makes rows that contradict each other fit again. */
+struct sto_rebuilt {
+    uint64_t convs, messages, missing; /* missing: numbers below a conversation's newest that have no message */
+};
+int sto_log_rebuild(struct sto_kv *kv, struct sto_rebuilt *ret_rebuilt) PGN_MUST_USE;
 
 int sto_log_read(struct sto_log *log, const Pigeon__ConvRequest *request, size_t budget_bytes, struct pgn_arena *arena,
                  Pigeon__Reply *ret) PGN_MUST_USE;

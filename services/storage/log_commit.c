@@ -576,14 +576,11 @@ static void heads_write(struct sto_committing *c)
 
 static void counters_write(struct sto_committing *c)
 {
-    const struct sto_counters *n = &c->log->n;
-    const uint64_t values[] = {n->commit, n->next_num, n->messages, n->convs, n->jump_from, n->jump_to};
     struct sto_key key = sto_key_meta("counters");
     struct pgn_buf *out = &c->log->row;
 
     pgn_buf_clear(out);
-    for (size_t i = 0; i < PGN_COUNT(values); i++)
-        sto_put_varint(out, values[i]);
+    sto_counters_put(out, &c->log->n);
     sto_txn_put(&c->txn, STO_CF_MAIN, &key, sto_slice_buf(out));
 }
 

@@ -26,6 +26,8 @@ struct sto_counters {
     uint64_t jump_from, jump_to; /* cursors in (from, to] were given by a store that a restore replaced */
 };
 
+void sto_counters_put(struct pgn_buf *out, const struct sto_counters *n);
+
 struct sto_log {
     struct sto_kv *kv;
     struct sto_people *people;

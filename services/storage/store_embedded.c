@@ -77,8 +77,10 @@ static int log_open(struct sto_embedded *e, const struct sto_store_options *o, s
         .retry_days = o->retry_days,
         .notes = &e->parts.base.notes,
     };
-    int error = sto_kv_rocks_open(&options, &e->parts.kv, ret_problem);
+    int error = sto_repair_finish(e->log_path);
 
+    if (!error)
+        error = sto_kv_rocks_open(&options, &e->parts.kv, ret_problem);
     if (error != PGN_E_CORRUPT)
         return error;
     error = sto_repair_log(e->log_path, ret_problem, &e->parts.base.notes);
@@ -89,8 +91,10 @@ static int log_open(struct sto_embedded *e, const struct sto_store_options *o, s
 static int dir_open(struct sto_embedded *e, struct pgn_buf *ret_problem)
 {
     struct sto_parts *p = &e->parts;
-    int error = sto_dir_open(e->dir_path, p->people, &p->dir, ret_problem, &p->base.notes);
+    int error = sto_repair_finish(e->dir_path);
 
+    if (!error)
+        error = sto_dir_open(e->dir_path, p->people, &p->dir, ret_problem, &p->base.notes);
     if (error != PGN_E_CORRUPT)
         return error;
     error = sto_repair_dir(e->dir_path, ret_problem, &p->base.notes);
@@ -171,7 +175,7 @@ int sto_embedded_open(const struct sto_store_options *options, struct sto_store 
         error = log_open(e, options, ret_problem);
     if (!error)
         error = sto_parts_join(&e->parts, &options->faults, ret_problem);
-    if (!error && restored && (error = sto_log_jump(e->parts.log)) == 0)
+    if (!error && restored && (error = sto_log_jump(e->parts.log, e->restore_above)) == 0)
         sto_restore_done(e);
     if (error)
         embedded_close(&e->parts.base);
