@@ -107,7 +107,7 @@ def test_a_bad_port_is_one_clear_line(tmp_path):
 
 
 def test_status_names_every_service(node):
-    text = node.pigeon("status").stdout
+    text = node.pigeon("status", check=False).stdout  # it ends with 1 while there is no backup
     for service in ("gateway", "message", "presence", "storage", "api"):
         assert service in text
 
