@@ -41,7 +41,7 @@ struct model {
     uint64_t synced[USERS][CONVS];
 };
 
-static char user_name[USERS][8];
+static char user_name[USERS][16];
 
 static bool is_member(const struct conv *c, int user)
 {
