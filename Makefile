@@ -34,7 +34,7 @@ CC := clang-14
 WARN += -Wno-cast-qual # clang also sees it in what protobuf-c's macros expand to
 endif
 CFLAGS := -std=gnu11 $(WARN) $(CFLAGS_$(PROFILE)) -pthread
-LDFLAGS := $(LDFLAGS_$(PROFILE)) -pthread
+LDFLAGS := $(LDFLAGS_$(PROFILE)) -pthread -Wl,--as-needed
 LIBS := $(call PKG,libs,$(PKGS_COMMON)) -lcivetweb -lm -ldl
 LIBS_gateway := -lcrypto
 LIBS_storage := -lrocksdb $(call PKG,libs,sqlite3)
