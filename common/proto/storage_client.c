@@ -107,14 +107,16 @@ static int dir(struct pgn_bus_sync *bus, Pigeon__DirRequest *request, const char
     return pgn_storage_dir_sync(bus, request, PGN_STORAGE_TIMEOUT_MS, arena, ret_reply ? ret_reply : &ignored, problem);
 }
 
-static int one_user(struct pgn_bus_sync *bus, Pigeon__DirRequest *request, const char *user, struct pgn_arena *arena,
+static int one_user(struct pgn_bus_sync *bus, Pigeon__DirRequest__WhatCase what, const char *user, struct pgn_arena *arena,
                     Pigeon__User **ret_user, struct pgn_rpc_problem *problem)
 {
+    Pigeon__DirRequest request = PIGEON__DIR_REQUEST__INIT;
     Pigeon__UserName name = PIGEON__USER_NAME__INIT;
     Pigeon__Reply *reply;
     name.user = pgn_arena_strdup(arena, user);
-    request->user_get = &name; /* the same place in the union as user_credentials */
-    int e = dir(bus, request, NULL, arena, &reply, problem);
+    request.what_case = what;
+    request.user_get = &name; /* the same place in the union as user_credentials */
+    int e = dir(bus, &request, NULL, arena, &reply, problem);
     if (e)
         return e;
     if (reply->users->n_users != 1)
@@ -126,17 +128,13 @@ static int one_user(struct pgn_bus_sync *bus, Pigeon__DirRequest *request, const
 int pgn_storage_user_get(struct pgn_bus_sync *bus, const char *user, struct pgn_arena *arena, Pigeon__User **ret_user,
                          struct pgn_rpc_problem *problem)
 {
-    Pigeon__DirRequest request = PIGEON__DIR_REQUEST__INIT;
-    request.what_case = PIGEON__DIR_REQUEST__WHAT_USER_GET;
-    return one_user(bus, &request, user, arena, ret_user, problem);
+    return one_user(bus, PIGEON__DIR_REQUEST__WHAT_USER_GET, user, arena, ret_user, problem);
 }
 
 int pgn_storage_user_credentials(struct pgn_bus_sync *bus, const char *user, struct pgn_arena *arena, Pigeon__User **ret_user,
                                  struct pgn_rpc_problem *problem)
 {
-    Pigeon__DirRequest request = PIGEON__DIR_REQUEST__INIT;
-    request.what_case = PIGEON__DIR_REQUEST__WHAT_USER_CREDENTIALS;
-    return one_user(bus, &request, user, arena, ret_user, problem);
+    return one_user(bus, PIGEON__DIR_REQUEST__WHAT_USER_CREDENTIALS, user, arena, ret_user, problem);
 }
 
 int pgn_storage_user_create(struct pgn_bus_sync *bus, const char *actor, Pigeon__User *user, struct pgn_arena *arena,

@@ -129,7 +129,7 @@ bool msg_batch_prepare(struct msg_batch *b, const void *data, size_t len, const 
 
 void msg_batch_decide(struct msg_batch *b, uint64_t now_ms)
 {
-    struct msg_verdict verdict;
+    struct msg_verdict verdict = {""};
     for (size_t i = 0; i < b->count; i++) {
         struct msg_item *item = &b->items[i];
         if (item->error)

@@ -233,7 +233,7 @@ void msg_group_leave(struct msg_op *op)
 
 static bool target_refused(struct msg_op *op, enum msg_action action, const char *target)
 {
-    struct msg_verdict verdict;
+    struct msg_verdict verdict = {""};
     int e = pgn_user_valid(target) ? msg_rules_target(op->want.policy, op->user, action, target, &verdict) : PGN_E_INVALID;
     return refuse(op, e, pgn_user_valid(target) ? verdict.text : "user is not a user id");
 }

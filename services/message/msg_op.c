@@ -142,7 +142,7 @@ void msg_op_policy(struct msg_op *op, const char *conv, msg_op_step *next)
 
 static void on_rule(struct msg_op *op)
 {
-    struct msg_verdict verdict;
+    struct msg_verdict verdict = {""};
     int e = msg_rules_check(op->want.policy, op->user, op->rule_action, pgn_wall_ms(), &verdict);
     if (e)
         msg_op_fail(op, e, verdict.text);
