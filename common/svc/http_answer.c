@@ -58,7 +58,7 @@ static bool write_head(struct pgn_http_request *req, int status, const char *con
         pgn_buf_printf(&head, "Content-Length: %" PRIu64 "\r\n", len);
     if (content_type)
         pgn_buf_printf(&head, "Content-Type: %s\r\n", content_type);
-    pgn_buf_append_str(&head, "X-Content-Type-Options: nosniff\r\n");
+    pgn_buf_append_str(&head, "Connection: close\r\nX-Content-Type-Options: nosniff\r\n");
     if (!req->has_cache_control)
         pgn_buf_append_str(&head, "Cache-Control: no-store\r\n");
     pgn_buf_append(&head, req->headers.data, req->headers.len);
