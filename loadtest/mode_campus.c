@@ -106,7 +106,9 @@ static void due(struct ld_user *u, uint64_t intended_us)
     if (u->churned) /* away people write nothing */
         return;
     bool to_group = u->slot_count == 1 || ld_random(r) % GROUP_SHARE == 0;
-    ld_send(u, to_group ? (uint16_t)(u->slot_count - 1) : (uint16_t)(ld_random(r) % (u->slot_count - 1U)), intended_us);
+    uint64_t last = u->slot_count - 1U; /* the group */
+    uint64_t slot = to_group ? last : ld_random(r) % last;
+    ld_send(u, (uint16_t)slot, intended_us);
 }
 
 static void leave(struct ld_user *u, uint64_t now)
