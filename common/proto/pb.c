@@ -56,9 +56,23 @@ static bool bytes_ok(const ProtobufCFieldDescriptor *f, const uint8_t *data, siz
     return true;
 }
 
+/*
+ * A part that comes twice: protobuf-c would merge the two, and copy all their lists for that. Thousands in one frame would cost
+ * hundreds of megabytes, and no encoder writes any. *seen: the parts that were there before, by number.
+ */
+static bool twice(const ProtobufCFieldDescriptor *f, uint64_t *seen)
+{
+    if (!f || f->type != PROTOBUF_C_TYPE_MESSAGE || f->label == PROTOBUF_C_LABEL_REPEATED || f->id > 63)
+        return false;
+    bool before = *seen >> f->id & 1;
+    *seen |= 1ull << f->id;
+    return before;
+}
+
 static bool wire_ok(const ProtobufCMessageDescriptor *type, const uint8_t *p, const uint8_t *end, int depth)
 {
-    uint64_t tag, v;
+    const ProtobufCFieldDescriptor *f;
+    uint64_t tag, v, seen = 0;
 
     while (p < end) {
         if (!varint(&p, end, &tag) || tag >> 3 < 1 || tag >> 3 > MAX_FIELD)
@@ -76,7 +90,8 @@ static bool wire_ok(const ProtobufCMessageDescriptor *type, const uint8_t *p, co
             p += v;
             break;
         case WIRE_BYTES:
-            if (!varint(&p, end, &v) || v > (size_t)(end - p) || !bytes_ok(field_of(type, tag >> 3), p, (size_t)v, depth))
+            f = field_of(type, tag >> 3);
+            if (!varint(&p, end, &v) || v > (size_t)(end - p) || twice(f, &seen) || !bytes_ok(f, p, (size_t)v, depth))
                 return false;
             p += v;
             break;

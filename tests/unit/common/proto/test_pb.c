@@ -51,6 +51,16 @@ static bool text_taken(const char *text, size_t len)
     return pgn_pb_unpack(&pigeon__code__descriptor, arena, wire, len + 2) != NULL;
 }
 
+/* protobuf-c would merge them, at a cost that grows with the square of their number. */
+static void parts_that_come_twice_are_refused(void **state)
+{
+    static const uint8_t twice[] = {0x22, 0x02, 0x0a, 0x00, 0x22, 0x02, 0x0a, 0x00}; /* Send.body, Send.body */
+
+    (void)state;
+    assert_non_null(pgn_pb_unpack(&pigeon__send__descriptor, arena, twice, sizeof twice / 2));
+    assert_null(pgn_pb_unpack(&pigeon__send__descriptor, arena, twice, sizeof twice));
+}
+
 static void strings_are_checked(void **state)
 {
     (void)state;
@@ -163,7 +173,8 @@ static void damage_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PB_TEST(every_type_goes_round), PB_TEST(strings_are_checked), PB_TEST(nesting_is_limited),
+        PB_TEST(every_type_goes_round), PB_TEST(parts_that_come_twice_are_refused),
+        PB_TEST(strings_are_checked),   PB_TEST(nesting_is_limited),
         PB_TEST(malformed_is_refused),  PB_TEST(damage_is_survived),
     };
     test_seed();
