@@ -72,7 +72,8 @@ struct gateway {
     struct pgn_map *users, *topics;
 
     /* gw_hello */
-    struct pgn_node hellos; /* waiting for this turn's end */
+    struct pgn_node hellos;      /* waiting for this turn's end */
+    struct pgn_node check_later; /* connections that are to be checked again by name */
     struct pgn_timer check_timer;
     uint32_t check_next;  /* slot at which re-checking goes on */
     uint32_t checks_open; /* requests in flight */

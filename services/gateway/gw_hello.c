@@ -36,6 +36,12 @@ struct entry {
     char device[PGN_DEVICE_MAX + 1]; /* "" : any */
 };
 
+/* A connection whose session is to be checked again. */
+struct later {
+    struct pgn_node node;
+    uint32_t slot, generation;
+};
+
 /* One request. */
 struct check {
     struct gateway *gw;
@@ -109,6 +115,8 @@ void gw_hello_start(struct gw_conn *c, uint64_t id, const Pigeon__Hello *hello)
     gw_conn_move(c, GW_CHECK);
 }
 
+static void go_on(struct gateway *gw);
+
 void gw_hello_flush(struct gateway *gw)
 {
     while (!pgn_list_empty(&gw->hellos)) {
@@ -120,6 +128,7 @@ void gw_hello_flush(struct gateway *gw)
         }
         ask(check);
     }
+    go_on(gw);
 }
 
 /* ---- answers to hellos ---- */
@@ -162,14 +171,18 @@ static void accept(struct gw_conn *c, const struct entry *e, const Pigeon__Sessi
     /* A cursor from before the store was restored is none: any other answer makes the client sync. */
     c->cursor = e->cursor > gw->newest_commit ? gw->newest_commit : e->cursor;
     c->synced = gw->loss_clock;
-    struct gw_user *known = gw_user_find(gw, s->user);
+    bool known = gw_user_find(gw, s->user) != NULL;
     int error = gw_user_attach(gw, c, s->user);
     if (error) {
         refuse(c, e->id, error, error == PGN_E_RATE_LIMITED ? "too many devices of this user are online" : NULL,
                error == PGN_E_RATE_LIMITED ? 30000 : 1000);
         return;
     }
-    gw_user_set_groups(c->user, s->groups, s->n_groups, known != NULL);
+    if (!known) {
+        /* Only from now on is the user heard of: what happened between storage's answer and the subscription shows asking again. */
+        gw_user_set_groups(c->user, s->groups, s->n_groups);
+        gw_hello_check_one(c);
+    } /* else events have told of all; this answer may be older than they are */
     gw_conn_move(c, GW_LIVE);
     gw_presence_note(c, true);
     gw_count(GW_M_HELLOS, 1);
@@ -207,7 +220,29 @@ static void finish_again(struct gateway *gw, const struct entry *e, const Pigeon
         gw_conn_bye(c, "kicked", 0, (uint16_t)pgn_error_info(PGN_E_UNAUTHENTICATED)->ws_close);
         return;
     }
-    gw_user_set_groups(c->user, s->groups, s->n_groups, c->user->routes_clock != e->routes_clock);
+    if (c->user->routes_clock != e->routes_clock)
+        gw_hello_check_one(c); /* the answer may be older than what the events told */
+    else
+        gw_user_set_groups(c->user, s->groups, s->n_groups);
+}
+
+/* The next connection to check again: those that were named, then all. */
+static struct gw_conn *next_again(struct gateway *gw)
+{
+    struct gw_conn *c;
+    while (!pgn_list_empty(&gw->check_later)) {
+        struct later *l = PGN_CONTAINER(gw->check_later.next, struct later, node);
+        pgn_list_remove(&l->node);
+        c = gw_conn_find(gw, l->slot, l->generation);
+        free(l);
+        if (c && c->state == GW_LIVE)
+            return c;
+    }
+    while (gw->check_again && (c = gw_conn_next(gw, &gw->check_next)) != NULL)
+        if (c->state == GW_LIVE)
+            return c;
+    gw->check_again = false;
+    return NULL;
 }
 
 /* The next request of a re-check; false when there is nothing more to ask. */
@@ -215,9 +250,7 @@ static bool ask_again(struct gateway *gw)
 {
     struct check *check = make_check(gw, true);
     struct gw_conn *c;
-    while (check->count < CHECK_MAX && (c = gw_conn_next(gw, &gw->check_next)) != NULL) {
-        if (c->state != GW_LIVE)
-            continue;
+    while (check->count < CHECK_MAX && (c = next_again(gw)) != NULL) {
         struct entry *e = pgn_calloc(1, sizeof *e);
         e->slot = c->slot;
         e->generation = c->generation;
@@ -236,9 +269,17 @@ static bool ask_again(struct gateway *gw)
 
 static void go_on(struct gateway *gw)
 {
-    while (gw->check_again && gw->checks_open < CHECKS_OPEN && !pgn_timer_running(&gw->check_timer))
+    while ((gw->check_again || !pgn_list_empty(&gw->check_later)) && gw->checks_open < CHECKS_OPEN && !pgn_timer_running(&gw->check_timer))
         if (!ask_again(gw))
-            gw->check_again = false;
+            return;
+}
+
+void gw_hello_check_one(struct gw_conn *c)
+{
+    struct later *l = pgn_calloc(1, sizeof *l);
+    l->slot = c->slot;
+    l->generation = c->generation;
+    pgn_list_append(&c->gw->check_later, &l->node);
 }
 
 void gw_hello_check_all(struct gateway *gw)
@@ -312,6 +353,7 @@ void gw_hello_probe(struct gateway *gw)
 void gw_hello_init(struct gateway *gw)
 {
     pgn_list_init(&gw->hellos);
+    pgn_list_init(&gw->check_later);
     gw->check_timer.on_due = on_check_timer;
 }
 
@@ -321,5 +363,9 @@ void gw_hello_stop(struct gateway *gw)
     PGN_LIST_EACH_SAFE (n, &gw->hellos) {
         pgn_list_remove(n);
         free(PGN_CONTAINER(n, struct entry, node));
+    }
+    PGN_LIST_EACH_SAFE (n, &gw->check_later) {
+        pgn_list_remove(n);
+        free(PGN_CONTAINER(n, struct later, node));
     }
 }

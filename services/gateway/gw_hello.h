@@ -11,6 +11,7 @@
 void gw_hello_start(struct gw_conn *c, uint64_t id, const Pigeon__Hello *hello);
 void gw_hello_flush(struct gateway *gw);     /* turn's end */
 void gw_hello_check_all(struct gateway *gw); /* in the background, a few requests at a time, from the first slot on */
+void gw_hello_check_one(struct gw_conn *c);  /* at the turn's end or later: its session, and its user's groups */
 void gw_hello_probe(struct gateway *gw);     /* asks storage for nothing, until it answers: then the gateway is ready */
 void gw_hello_init(struct gateway *gw);
 void gw_hello_stop(struct gateway *gw);

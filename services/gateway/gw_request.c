@@ -9,6 +9,7 @@
 #include "common/proto/subjects.h"
 #include "services/gateway/gw_conn.h"
 #include "services/gateway/gw_event.h"
+#include "services/gateway/gw_hello.h"
 #include "services/gateway/gw_limits.h"
 #include "services/gateway/gw_ops.h"
 #include "services/gateway/gw_user.h"
@@ -23,7 +24,7 @@ struct op {
     struct gateway *gw;
     uint64_t id, start_us;
     uint32_t slot, generation;
-    uint32_t loss_clock; /* when it was asked */
+    uint32_t loss_clock, routes_clock; /* when it was asked */
     Pigeon__ClientFrame__OpCase kind;
     uint32_t held_count;
     struct gw_topic **held; /* of a watch: subscribed before it is asked, so that no change falls between */
@@ -41,6 +42,10 @@ static void learn_from_sync(struct gw_conn *c, const struct op *op, const Pigeon
     c->cursor = strtoull(page->cursor, NULL, 10);
     if (!page->more)
         c->synced = op->loss_clock;
+    if (op->routes_clock != c->user->routes_clock) { /* the answer may be older than what events told since: ask once more */
+        gw_hello_check_one(c);
+        return;
+    }
     for (size_t i = 0; i < page->n_convs; i++) {
         const Pigeon__ConvState *s = page->convs[i];
         if (s->kind != PIGEON__CONV_KIND__group)
@@ -115,6 +120,7 @@ static struct op *begin(struct gw_conn *c, const Pigeon__ClientFrame *f)
                       .slot = c->slot,
                       .generation = c->generation,
                       .loss_clock = gw->loss_clock,
+                      .routes_clock = c->user->routes_clock,
                       .kind = f->op_case};
     gw->ops_open++;
     c->ops_open++;

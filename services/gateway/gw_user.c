@@ -110,9 +110,9 @@ static bool stands_in(const char *conv, char *const *convs, size_t count)
     return false;
 }
 
-void gw_user_set_groups(struct gw_user *u, char *const *convs, size_t count, bool keep)
+void gw_user_set_groups(struct gw_user *u, char *const *convs, size_t count)
 {
-    for (uint32_t i = u->groups.count; !keep && i-- > 0;)
+    for (uint32_t i = u->groups.count; i-- > 0;)
         if (!stands_in(gw_topic_id(u->groups.refs[i].topic), convs, count))
             gw_topic_leave(u->groups.refs[i].topic, &u->groups);
     for (size_t i = 0; i < count; i++)

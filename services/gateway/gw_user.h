@@ -28,8 +28,7 @@ struct gw_user *gw_user_find(const struct gateway *gw, const char *id);
 int gw_user_attach(struct gateway *gw, struct gw_conn *c, const char *id) PGN_MUST_USE;
 void gw_user_detach(struct gw_conn *c); /* harmless when it has no user; may free the user */
 
-/* Sets the user's groups to these. keep: only adds, drops none. */
-void gw_user_set_groups(struct gw_user *u, char *const *convs, size_t count, bool keep);
+void gw_user_set_groups(struct gw_user *u, char *const *convs, size_t count); /* these and no others */
 void gw_user_join(struct gw_user *u, const char *conv);
 void gw_user_part(struct gw_user *u, const char *conv);
 

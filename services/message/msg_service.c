@@ -104,6 +104,7 @@ static void on_store_up(void *ctx, const struct pgn_bus_msg *msg)
     Pigeon__StoreUp *up = PGN_PB_UNPACK(Pigeon__StoreUp, pigeon__store_up, arena, msg->data, msg->len);
     if (up) {
         msg_policies_epoch(s->policies, up->epoch);
+        msg_policies_drop_all(s->policies); /* the same store again: what it published may have been lost all the same */
         msg_policies_flush(s->policies);
     }
     msg_arena_give(s, &arena);

@@ -294,6 +294,7 @@ static void recovery_done(struct pgn_job *job)
         pgn_log(PGN_INFO, "the store can be written again");
         lane->failed = false;
         sto_gauge(STO_M_FAILED, 0);
+        sto_announce(lane->service); /* the commit that failed may be there now, and nobody was told of it */
         kick(lane);
     }
     free(r);

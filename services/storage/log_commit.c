@@ -595,6 +595,8 @@ static int finish(struct sto_committing *c, void (*before_write)(void *ctx), voi
         if (before_write)
             before_write(ctx);
         error = sto_txn_write(&c->txn, !log->faults.sync_off);
+        if (!error && log->faults.uncertain_at && ++log->writes == log->faults.uncertain_at)
+            error = PGN_E_UNCERTAIN; /* planted: as if the sync had failed behind the write */
     }
     if (error) {
         log->broken = true;

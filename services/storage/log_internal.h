@@ -40,6 +40,7 @@ struct sto_log {
     struct pgn_node lru; /* most recently used first */
     struct sto_counters n;
     uint64_t round;
+    unsigned writes; /* counted for a planted fault */
     bool broken;
     struct pgn_buf value, row; /* scratch */
     /* For all threads: of the newest durable commit. */

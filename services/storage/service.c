@@ -81,7 +81,7 @@ static int subscribe(struct sto_service *s)
     return error;
 }
 
-static void announce(struct sto_service *s)
+void sto_announce(struct sto_service *s)
 {
     Pigeon__StoreUp up = PIGEON__STORE_UP__INIT;
     struct pgn_buf out = {0};
@@ -97,7 +97,7 @@ static void announce(struct sto_service *s)
 void sto_service_bus_event(struct pgn_svc *svc, enum pgn_bus_event event)
 {
     if (event == PGN_BUS_CONNECTED) /* also after a reconnect: what was published meanwhile may be lost */
-        announce(svc->state);
+        sto_announce(svc->state);
 }
 
 /* ---- start ---- */
@@ -114,6 +114,8 @@ static void faults_read(struct sto_faults *faults)
     faults->dedup_off = strstr(text, "dedup-off") != NULL;
     faults->drop_publish = strstr(text, "drop-publish") != NULL;
     faults->sync_off = strstr(text, "sync-off") != NULL;
+    const char *at = strstr(text, "uncertain-at=");
+    faults->uncertain_at = at ? (unsigned)strtoul(at + strlen("uncertain-at="), NULL, 10) : 0;
     pgn_log(PGN_WARN, "planted faults: %s", text);
 #else
     (void)faults;
@@ -174,7 +176,7 @@ int sto_service_init(struct pgn_svc *svc)
         return error;
     }
     if (pgn_bus_connected(svc->bus))
-        announce(s);
+        sto_announce(s);
     pgn_log(PGN_INFO, "store %s is open, commit %llu, epoch %s", s->store->ops->name,
             (unsigned long long)s->store->ops->last_commit(s->store), s->store->epoch);
     pgn_svc_ready(svc, true);

@@ -38,6 +38,8 @@ void sto_answer(struct sto_service *s, const char *reply_subject, const struct p
 /* About how large an answer may become on this bus. */
 size_t sto_answer_budget(const struct sto_service *s);
 void sto_drain_check(struct sto_service *s);
+/* Publishes StoreUp: what was published, or should have been, may be lost. */
+void sto_announce(struct sto_service *s);
 
 /* commit_lane.c: CommitBatches. */
 struct sto_commit_lane *sto_commit_lane_new(struct sto_service *s);

@@ -38,6 +38,7 @@ struct sto_commit {
 /* Test faults (PIGEON_FAULT, only with PGN_TEST_FAULTS); all false elsewhere. */
 struct sto_faults {
     bool ack_before_commit, dedup_off, drop_publish, sync_off;
+    unsigned uncertain_at; /* this write, counted from 1, is said to be uncertain though it is done; 0: none */
 };
 
 struct sto_store;

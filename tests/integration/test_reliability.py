@@ -1,0 +1,152 @@
+"""Promises that hang on who hears of what: commits in doubt, memberships that change while somebody asks, news that were lost."""
+import pytest
+
+from bus import Bus, schema
+from client import Client, Refused
+from cluster import Cluster, wait_until
+
+GROUP = "cabcdefghijklmnop"
+
+
+# ---- a commit whose sync failed may be stored ----
+
+def test_what_a_doubtful_commit_changed_is_told_once_the_store_works_again(fresh):
+    """The kick is stored, but its commit is said to have failed: nobody is told, until storage can be written again."""
+    cluster = fresh({"PIGEON_FAULT": "uncertain-at=2"})
+    tokens = cluster.add_users("alice", "bob", "carol")
+    with Client(cluster.ws_url, tokens["alice"]) as alice, Client(cluster.ws_url, tokens["bob"]) as bob, Client(cluster.ws_url, tokens["carol"]) as carol:
+        conv = alice.call("create", kind="group", title="g", members=["bob", "carol"])["conv"]
+        assert bob.call("fetch", conv=conv, limit=5)["messages"], "the policy is cached now"
+        _, cursor = carol.sync()
+        assert carol.call("ping")["cursor"] == cursor
+        with pytest.raises(Refused) as refused:
+            alice.call("kick", conv=conv, user="bob")
+        assert refused.value.code == "uncertain"
+        wait_until(lambda: "can be written again" in cluster.log("storage"), 10, "storage to recover")
+
+        def refused_now():
+            try:
+                bob.call("fetch", conv=conv, limit=5)
+                return False
+            except Refused as answer:
+                return answer.code in ("forbidden", "not_found")
+        wait_until(refused_now, 5, "the kick to count for the one who was kicked")
+        assert carol.call("ping")["cursor"] != cursor, "who was not told of the commit is told to sync"
+        wait_until(lambda: not any(m["user"] == "bob" for m in carol.call("members", conv=conv)["members"]), 5, "the new member list")
+        carol.send(conv, "after")
+        alice.wait_message("after")
+        assert not bob.messages(conv) or bob.messages(conv)[-1].get("body", {}).get("text") != "after"
+
+
+# ---- memberships that change while somebody asks ----
+
+class Stage:
+    """NATS and one gateway; storage and message are the test's."""
+
+    def __init__(self, folder):
+        self.pb = schema(folder)
+        self.cluster = Cluster(folder, services=("gateway",))
+        self.cluster.start("nats")
+        self.checks, self.groups, self.before_check, self.on_op = 0, [], None, None
+        self.storage = Bus(self.cluster, "storage", {"pgn.sto.session": self.session})
+        self.message = Bus(self.cluster, "message", {"pgn.msg.op": self.op})
+        self.cluster.start("gateway")
+
+    def session(self, data, reply):
+        request = self.pb.SessionRequest.FromString(data)
+        answer = self.pb.Reply()
+        answer.checked.epoch, answer.checked.commit = "e1", 10
+        if request.check.hashes:
+            self.checks += 1
+            for _ in request.check.hashes:
+                answer.checked.sessions.add(user="bob", device="test", groups=self.groups)
+            if self.before_check:
+                self.before_check()
+        self.storage.publish(reply, answer)
+
+    def op(self, data, reply):
+        self.on_op(self.pb.OpRequest.FromString(data), reply)
+
+    def membership(self, bus, joined):
+        events = self.pb.Events()
+        events.events.add(commit=11).membership.MergeFrom(self.pb.Membership(conv=GROUP, joined=joined, version=2))
+        bus.publish("user.bob", events)
+
+    def write(self, text, seq):
+        """A message to the group."""
+        events = self.pb.Events()
+        message = events.events.add(commit=20 + seq).message
+        message.conv, message.seq, message.message_id = GROUP, seq, f"m{seq}"
+        setattr(message, "from", "alice")
+        message.device, message.body.text, message.kind = "test", text, 1
+        self.storage.publish("conv." + GROUP, events)
+        self.storage.flush()
+
+    def tell(self, text):
+        """Something on bob's own subject, behind all that was published before."""
+        events = self.pb.Events()
+        events.events.add(commit=99).changed.conv = text
+        self.storage.publish("user.bob", events)
+
+    def hears(self, bob, seq):
+        """Whether a message to the group reaches bob."""
+        self.write("to the group", seq)
+        self.tell(f"c{seq:016d}")
+        bob.wait_event("changed", lambda c: c["conv"] == f"c{seq:016d}")
+        return any(m["seq"] == seq for m in bob.messages(GROUP))
+
+    def close(self):
+        self.storage.close()
+        self.message.close()
+        self.cluster.down()
+
+
+@pytest.fixture
+def stage(tmp_path):
+    made = Stage(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_who_is_kicked_between_the_check_and_the_subscription_hears_no_more(stage):
+    def kicked():
+        """After the list was read, before anybody listens on user.bob."""
+        stage.before_check = None
+        stage.groups = []
+        stage.membership(stage.storage, False)
+    stage.groups = [GROUP]
+    stage.before_check = kicked
+    with Client(stage.cluster.ws_url, "token") as bob:
+        wait_until(lambda: stage.checks >= 2, 5, "the gateway to ask again")
+        seqs = iter(range(1, 1000))
+        wait_until(lambda: not stage.hears(bob, next(seqs)), 5, "the route to go")
+
+
+def test_who_is_invited_between_the_check_and_the_subscription_hears_the_group(stage):
+    def invited():
+        stage.before_check = None
+        stage.groups = [GROUP]
+        stage.membership(stage.storage, True)
+    stage.before_check = invited
+    with Client(stage.cluster.ws_url, "token") as bob:
+        seqs = iter(range(1, 1000))
+        wait_until(lambda: stage.hears(bob, next(seqs)), 5, "the route to come")
+
+
+def test_a_sync_answer_that_is_older_than_a_kick_does_not_undo_it(stage):
+    def sync(_request, reply):
+        """Read before the kick, answered after it."""
+        stage.groups = []
+        stage.membership(stage.message, False)
+        answer = stage.pb.Reply()
+        answer.ok.sync.cursor = "10"
+        answer.ok.sync.convs.add(conv=GROUP, kind=2, last_seq=1)
+        stage.message.publish(reply, answer)
+    stage.groups, stage.on_op = [GROUP], sync
+    with Client(stage.cluster.ws_url, "token") as bob:
+        wait_until(lambda: stage.hears(bob, 1), 5, "the route")
+        convs, _ = bob.sync()
+        assert list(convs) == [GROUP]
+        assert not stage.hears(bob, 2), "the kick came later than what the answer tells"
