@@ -63,8 +63,9 @@ struct ld_second { /* one of the run; latencies of deliveries */
 enum { LD_SECONDS = 7200, LD_PROCESSES_MAX = 64 };
 struct ld_result {
     struct ld_counts n;
-    uint32_t online; /* now */
-    uint64_t login_first_us, login_last_us, catch_up_us;
+    uint32_t online;                                      /* now */
+    uint64_t storm_logins, login_first_us, login_last_us; /* of LD_CONNECT */
+    uint64_t catch_up_us;
     struct ld_hist ack, delivery, last, login, catch_up;
     struct ld_second seconds[LD_SECONDS];
 };
@@ -77,7 +78,7 @@ struct ld_shared {
     _Atomic uint64_t start_us, end_us;  /* of the run, monotonic */
     char group[PGN_CONV_MAX + 1];       /* mode group: made by the first worker in LD_SETUP */
     _Atomic uint64_t group_acked;
-    char fatal[256];
+    char fatal[1024];
     struct ld_result results[];
 };
 

@@ -35,6 +35,7 @@ struct parent {
     uint64_t cpu_before_us, cpu_at_us, run_cpu_us, memory_before, memory;
     double last_cores;
     struct ld_counts shown;
+    uint64_t logins, logins_at_us; /* when somebody got in last */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -64,7 +65,7 @@ static void start_worker(struct parent *p, uint32_t process)
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_DFL);
+    signal(SIGTERM, SIG_IGN);
     run = (struct ld_run){.o = &p->o,
                           .mode = p->o.mode,
                           .shared = p->shared,
@@ -198,6 +199,23 @@ static void next_phase(struct parent *p, int phase)
     atomic_store(&p->shared->phase, phase);
 }
 
+/* Nobody gets in: says so, instead of waiting for ever. */
+static void check_progress(struct parent *p, int phase, uint64_t now_us)
+{
+    struct ld_counts n;
+    uint32_t online;
+    sum_counts(p, &n, &online);
+    if (phase > LD_CONNECT || n.logins > p->logins || !p->logins_at_us) {
+        p->logins = n.logins;
+        p->logins_at_us = now_us;
+    }
+    uint64_t patience_us = n.logins ? 60000000 : 15000000;
+    if (now_us - p->logins_at_us > patience_us)
+        snprintf(p->shared->fatal, sizeof p->shared->fatal,
+                 "nobody gets in at ws://%s%s any more (%u of %u users are online, %llu connections failed): is that a running node?",
+                 p->o.host, p->o.path, online, p->o.users, (unsigned long long)n.connect_failures);
+}
+
 /* Leads until all workers are gone. */
 static void lead(struct parent *p)
 {
@@ -225,6 +243,7 @@ static void lead(struct parent *p)
             keep_sample(p, now > start ? (now - start) / 1000000 : 0);
         }
         progress(p, (enum ld_phase)phase, now);
+        check_progress(p, phase, now);
     }
 }
 

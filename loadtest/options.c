@@ -207,6 +207,9 @@ void ld_options_read(int argc, char **argv, struct ld_options *o)
         if (!o->mode)
             usage("there is no mode \"%s\"", argv[i]);
     }
+    const char *data = getenv("PIGEON_DATA");
+    if (!o->data && data && *data)
+        o->data = data;
     if (!o->mode)
         usage("which mode? idle, pairs, group, storm, resync or campus");
     if (!o->tokens && !o->provision)

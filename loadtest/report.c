@@ -15,6 +15,7 @@ void ld_report_sum(struct ld_report *r, const struct ld_shared *shared)
 #define LD_FIELD(name, text) s->n.name += w->n.name;
         LD_COUNTS(LD_FIELD)
 #undef LD_FIELD
+        s->storm_logins += w->storm_logins;
         if (w->login_first_us && (!s->login_first_us || w->login_first_us < s->login_first_us))
             s->login_first_us = w->login_first_us;
         if (w->login_last_us > s->login_last_us)
@@ -58,7 +59,7 @@ static void put_latency(const char *name, const struct ld_hist *h)
 static double logins_per_s(const struct ld_result *s)
 {
     uint64_t took = s->login_last_us - s->login_first_us;
-    return took ? (double)s->n.logins / (double)took * 1e6 : 0;
+    return took ? (double)s->storm_logins / (double)took * 1e6 : 0;
 }
 
 static double rate(uint64_t count, double secs)

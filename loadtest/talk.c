@@ -270,9 +270,12 @@ static void on_hello(struct ld_user *u, const struct ld_frame *f)
     uint64_t now_us = pgn_mono_us();
     r->result->n.logins++;
     ld_hist_add(&r->result->login, now_us - u->connect_us);
-    if (!r->result->login_first_us)
-        r->result->login_first_us = u->connect_us;
-    r->result->login_last_us = now_us;
+    if (r->phase == LD_CONNECT) {
+        r->result->storm_logins++;
+        if (!r->result->login_first_us)
+            r->result->login_first_us = u->connect_us;
+        r->result->login_last_us = now_us;
+    }
     u->heartbeat_ms = f->heartbeat_s ? f->heartbeat_s * 1000 : 30000;
     u->pinged_ms = pgn_loop_now_ms(r->loop);
     u->state = LD_SYNCING;
