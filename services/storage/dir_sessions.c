@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CACHE_MAX = 8192, USED_STEP_MS = 6 * 3600 * 1000 };
+enum { CACHE_MAX = 8192, USED_STEP_MS = 6 * 3600 * 1000, DEVICES_MAX = 100 /* of one user */ };
 
 struct cached {
     struct pgn_node lru;
@@ -182,6 +182,22 @@ static bool revoke_matches(const Pigeon__SessionRevoke *in, sqlite3_stmt *s)
     return in->all || (in->device[0] && strcmp(in->device, (const char *)sqlite3_column_text(s, 2)) == 0);
 }
 
+static void revoke_note(struct sto_asking *a, struct revoking *r, sqlite3_stmt *s)
+{
+    size_t len = (size_t)sqlite3_column_bytes(s, 0);
+
+    if (r->count == r->cap) {
+        r->cap = r->cap ? r->cap * 2 : 16;
+        ProtobufCBinaryData *fresh = pgn_arena_alloc(a->arena, r->cap * sizeof *fresh);
+        if (r->count)
+            memcpy(fresh, r->hashes, r->count * sizeof *fresh);
+        r->hashes = fresh;
+    }
+    r->hashes[r->count].len = len;
+    r->hashes[r->count].data = (uint8_t *)sto_arena_text(a->arena, sqlite3_column_blob(s, 0), len);
+    r->count++;
+}
+
 static int revoke_find(struct sto_asking *a, const char *user, const Pigeon__SessionRevoke *in, struct revoking *r)
 {
     sqlite3_stmt *s = sto_sql_bind(a->dir, STO_SQL_SESSION_LIST, "s", user);
@@ -189,19 +205,8 @@ static int revoke_find(struct sto_asking *a, const char *user, const Pigeon__Ses
     int error;
 
     while ((error = sto_sql_step(s, &row)) == 0 && row) {
-        if (!revoke_matches(in, s))
-            continue;
-        if (r->count == r->cap) {
-            r->cap = r->cap ? r->cap * 2 : 16;
-            ProtobufCBinaryData *fresh = pgn_arena_alloc(a->arena, r->cap * sizeof *fresh);
-            if (r->count)
-                memcpy(fresh, r->hashes, r->count * sizeof *fresh);
-            r->hashes = fresh;
-        }
-        size_t len = (size_t)sqlite3_column_bytes(s, 0);
-        r->hashes[r->count].len = len;
-        r->hashes[r->count].data = (uint8_t *)sto_arena_text(a->arena, sqlite3_column_blob(s, 0), len);
-        r->count++;
+        if (revoke_matches(in, s))
+            revoke_note(a, r, s);
     }
     return error;
 }
@@ -254,6 +259,19 @@ int sto_session_revoke(struct sto_asking *a, const Pigeon__SessionRevoke *in, co
 
 /* ---- make and list ---- */
 
+/* Makes room for one more device: those that were used least recently are logged out. */
+static int make_room(struct sto_asking *a, const char *user)
+{
+    sqlite3_stmt *s = sto_sql_bind(a->dir, STO_SQL_SESSION_EXCESS, "si", user, (int64_t)DEVICES_MAX - 1);
+    struct revoking r = {0};
+    bool row;
+    int error;
+
+    while ((error = sto_sql_step(s, &row)) == 0 && row)
+        revoke_note(a, &r, s);
+    return error || !r.count ? error : revoke_these(a, user, &r, "expired");
+}
+
 int sto_session_add(struct sto_asking *a, const Pigeon__Session *in)
 {
     Pigeon__SessionRevoke older = PIGEON__SESSION_REVOKE__INIT;
@@ -266,6 +284,8 @@ int sto_session_add(struct sto_asking *a, const Pigeon__Session *in)
     if ((error = revoke_find(a, in->user, &older, &r)) != 0)
         return error;
     if (r.count && (error = revoke_these(a, in->user, &r, "replaced")) != 0)
+        return error;
+    if ((error = make_room(a, in->user)) != 0)
         return error;
     error = sto_sql_run(a->dir, STO_SQL_SESSION_ADD, NULL, "bssiiis", in->hash.data, in->hash.len, in->user, in->device,
                         (int64_t)(in->created_at ? in->created_at : a->now_ms), (int64_t)in->expires_at,

@@ -37,6 +37,7 @@ STO_SQL(SESSION_ADD, "INSERT INTO sessions(hash, user, device, created_at, expir
 STO_SQL(SESSION_USED, "UPDATE sessions SET last_used = ?2 WHERE hash = ?1")
 STO_SQL(SESSION_DEL, "DELETE FROM sessions WHERE hash = ?")
 STO_SQL(SESSION_OLD, "DELETE FROM sessions WHERE expires_at <> 0 AND expires_at < ?")
+STO_SQL(SESSION_EXCESS, "SELECT hash FROM sessions WHERE user = ? ORDER BY last_used DESC LIMIT -1 OFFSET ?")
 STO_SQL(SESSION_COUNT, "SELECT count(*) FROM sessions")
 
 STO_SQL(CONTACT_GET, "SELECT state FROM contacts WHERE user = ? AND other = ?")
