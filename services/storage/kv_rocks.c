@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CLOCK_WAS_SET_S = 1577836800 /* 2020 */, INFO_LOG_NOTHING = 6 };
+enum { CLOCK_WAS_SET_S = 1577836800 /* 2020 */, INFO_LOG_FATAL = 4 };
 static const char *const cf_names[STO_CF_COUNT] = {"default", "message", "retry"};
 
 struct sto_view {
@@ -152,7 +152,7 @@ static void options_new(struct rocks *r, const struct sto_kv_rocks_options *in, 
     rocksdb_options_set_max_background_jobs(o, 2);
     rocksdb_options_set_max_open_files(o, 512);
     /* RocksDB's own log only when it opens: a library with assertions aborts when a line of it cannot be written (full disk). */
-    rocksdb_options_set_info_log_level(o, INFO_LOG_NOTHING);
+    rocksdb_options_set_info_log_level(o, INFO_LOG_FATAL);
     rocksdb_options_set_keep_log_file_num(o, 2);
     rocksdb_options_set_max_manifest_file_size(o, 4u << 20);
     rocksdb_options_set_stats_dump_period_sec(o, 0);
@@ -543,7 +543,7 @@ int sto_kv_rocks_repair(const char *path, struct pgn_buf *ret_problem)
     rocksdb_options_t *o = rocksdb_options_create();
     char *err = NULL;
 
-    rocksdb_options_set_info_log_level(o, INFO_LOG_NOTHING);
+    rocksdb_options_set_info_log_level(o, INFO_LOG_FATAL);
     rocksdb_repair_db(o, path, &err);
     rocksdb_options_destroy(o);
     return err ? error_of(err, ret_problem) : 0;
