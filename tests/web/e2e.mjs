@@ -230,6 +230,48 @@ await check('a group is renamed and its role changed', async () => {
   await a.click('.info-head button');
 });
 
+await check('a muted member cannot write until he may again', async () => {
+  await a.click('.chat-who');
+  const act = async (action) => {
+    await a.click(`.member[data-user="${B.user}"] .user-row`);
+    await a.click(`.member-actions [data-action=${action}]`);
+  };
+  await act('mute_1h');
+  await b.locator('.composer-note').waitFor();
+  await a.locator(`.member[data-user="${B.user}"] .tag`, { hasText: 'muted' }).waitFor();
+  await act('unmute');
+  await b.locator('.composer textarea').waitFor();
+  await a.click('.info-head button');
+});
+
+await check('who is removed from a group, or leaves it, sees that', async () => {
+  const member = a.locator(`.member[data-user="${B.user}"]`);
+  const invite = async () => {
+    await a.click('.members .card-head .link');
+    await a.fill('.modal [type=search]', B.user);
+    await a.click(`.modal [data-user="${B.user}"]`);
+    await a.click('.modal-foot .button:not(.plain)');
+    await member.waitFor();
+    await itemOf(b, group).click();
+    await b.locator('.composer textarea').waitFor();
+  };
+  await a.click('.chat-who');
+  await member.locator('.user-row').click();
+  await a.click('.member-actions [data-action=kick]');
+  await a.click('.modal .button.danger');
+  await b.locator('.pane .empty').waitFor();
+  await expectSoon(() => itemOf(b, group).count(), 0);
+  await expectSoon(() => member.count(), 0);
+  await invite();
+  await b.click('.chat-who');
+  await b.click('.info .card.actions .danger');
+  await b.click('.modal .button.danger');
+  await expectSoon(() => itemOf(b, group).count(), 0);
+  await expectSoon(() => member.count(), 0);
+  await invite();
+  await a.click('.info-head button');
+});
+
 await check('history of more than 60 messages is scrolled', async () => {
   for (let i = 1; i <= 70; i++) await say(a, `line ${i} ${tag}`);
   await withText(b, `line 70 ${tag}`).waitFor({ timeout: 40_000 });
@@ -267,6 +309,53 @@ await check('phone width shows one pane, with a way back', async () => {
   await expectSoon(() => b.locator('.sidebar').isVisible(), true);
   await expectSoon(() => b.locator('.composer').count(), 0);
   await b.setViewportSize({ width: 1280, height: 820 });
+});
+
+await check('a picture is pasted', async () => {
+  await direct(a, B);
+  await direct(b, A);
+  const bytes = [...await browser.picture()];
+  await a.locator('.composer textarea').evaluate((el, [name, list]) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([new Uint8Array(list)], name, { type: 'image/png' }));
+    el.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+  }, [`paste-${tag}.png`, bytes]);
+  await a.locator('.tray-file img').waitFor();
+  await a.press('.composer textarea', 'Enter');
+  await expectSoon(() => b.locator(`.picture img[alt="paste-${tag}.png"]`).evaluate((i) => i.naturalWidth), 320);
+});
+
+await check('who is blocked is told so, and may write again later', async () => {
+  const block = async () => { // the same button takes it back
+    await a.click('.chat-who');
+    await a.locator('.info .card.actions button').last().click();
+  };
+  await block();
+  await a.click('.modal .button.danger');
+  await a.locator('.info .card.actions button:not(.danger)').last().waitFor();
+  await expectSoon(() => a.locator('.info .card.actions .danger').count(), 0);
+  await a.click('.info-head button');
+  await say(b, `blocked ${tag}`);
+  await withText(b, `blocked ${tag}`).locator('.failed-line', { hasText: '对方不接收你的消息' }).waitFor();
+  await block();
+  await a.locator('.info .card.actions .danger').waitFor();
+  await a.click('.info-head button');
+  await withText(b, `blocked ${tag}`).locator('.failed-line .link').first().click();
+  await withText(a, `blocked ${tag}`).waitFor();
+  await expectSoon(() => withText(b, `blocked ${tag}`).locator('.failed-line').count(), 0);
+});
+
+await check('a device that is logged out falls back to the log-in', async () => {
+  const c = await browser.open({ locale: 'en-US' });
+  await browser.login(c, B);
+  const device = await c.evaluate(() => JSON.parse(localStorage.getItem('pigeon.device')));
+  await b.evaluate(() => { location.hash = '#/settings'; });
+  await b.locator('.page .user-row', { hasText: device }).locator('.button').click();
+  await b.click('.modal .button.danger');
+  await c.locator('[name=user]').waitFor();
+  await c.locator('.note').waitFor();
+  await expectSoon(() => b.locator('.page .user-row', { hasText: device }).count(), 0);
+  await c.context().close();
 });
 
 await check('the language is switched and stays', async () => {

@@ -16,7 +16,7 @@ import { forgetGroups, noteGroupMark, refreshGroup } from './groups';
 import { notify } from './notify';
 import { forgetRooms, rooms } from './rooms';
 import { read, write } from './storage';
-import { forgetUsers, want } from './users';
+import { forgetUsers } from './users';
 
 export const linkState = signal<LinkState>('idle');
 /** Another tab of this browser is in charge. */
@@ -131,6 +131,12 @@ export function arrived(m: Message): void {
     if (m.client_id && m.device === device) client?.outbox.settle(m.client_id);
     return;
   }
+  // Who writes has read what was there: the server moves the sender's watermark and sends no mark for it.
+  if (m.kind !== 'operation' || m.body?.operation?.seq) {
+    const mark = { conv: m.conv, user: m.from, read: m.seq };
+    noteGroupMark(mark);
+    noteMark(mark);
+  }
   markDelivered(m.conv, m.seq);
   notify(m);
 }
@@ -144,7 +150,6 @@ function onConvs(list: ConvState[], complete: boolean): void {
     }
     rooms.get(c.conv)?.timeline.reach(c.last_seq);
     if (c.delivered_seq < c.last_seq && c.unread > 0) markDelivered(c.conv, c.last_seq);
-    if (c.peer) want(c.peer);
   }
   if (complete) {
     synced.value = true;

@@ -3,7 +3,7 @@ import { computed, signal } from '@preact/signals';
 import type { ConvState, MarkEvent, Message } from '../proto';
 import { applyOperation } from '../net/operations';
 import { me } from './session';
-import { remember } from './users';
+import { remember, type Profile } from './users';
 
 export const convs = signal<ReadonlyMap<string, ConvState>>(new Map());
 /** False until the first sync is complete: an empty list then means "no conversations". */
@@ -48,6 +48,7 @@ function put(c: ConvState): void {
 export function mergeConvs(list: ConvState[]): void {
   if (list.length === 0) return;
   const next = new Map(convs.value);
+  const people: Profile[] = [];
   for (const c of list) {
     if (c.gone) {
       next.delete(c.conv);
@@ -55,7 +56,7 @@ export function mergeConvs(list: ConvState[]): void {
     }
     const old = next.get(c.conv);
     const merged = { ...c };
-    if (c.kind === 'direct' && c.peer && c.title) remember([{ user: c.peer, name: c.title, avatar: c.avatar }]);
+    if (c.kind === 'direct' && c.peer && c.title) people.push({ user: c.peer, name: c.title, avatar: c.avatar });
     if (old) {
       // What was read here a moment ago may not have reached the server when it wrote this.
       if (old.read_seq > c.read_seq) {
@@ -71,6 +72,7 @@ export function mergeConvs(list: ConvState[]): void {
     }
     next.set(c.conv, merged);
   }
+  remember(people);
   convs.value = next;
 }
 

@@ -21,6 +21,15 @@ function parse(hash: string): Route {
 
 addEventListener('hashchange', () => { route.value = parse(location.hash); });
 
+/** The address that opens the form for a new account with its invitation filled in. */
+export const inviteLink = (code: string) => `${location.origin}/#/invite/${encodeURIComponent(code)}`;
+
+/** The invitation in the address, if there is one. */
+export function invitation(): string {
+  const found = /^#\/?invite\/([^/]+)$/.exec(location.hash);
+  try { return found ? decodeURIComponent(found[1]!) : ''; } catch { return ''; }
+}
+
 export function hrefOf(r: Route): string {
   switch (r.page) {
     case 'conv': return `#/c/${encodeURIComponent(r.conv)}`;

@@ -27,6 +27,11 @@ export function nameOf(user: string): string {
   return users.value.get(user)?.name || user;
 }
 
+/** The name as far as it is known; asks nobody. */
+export function knownName(user: string): string {
+  return users.value.get(user)?.name || user;
+}
+
 export function avatarOf(user: string): string | undefined {
   return user === me.value.user ? me.value.avatar : users.value.get(user)?.avatar;
 }

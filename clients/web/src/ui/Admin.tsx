@@ -1,8 +1,9 @@
 import { useEffect, useState } from 'preact/hooks';
 import { t, tError } from '../i18n';
-import { bytes, full } from '../i18n/time';
+import { brief, bytes, full } from '../i18n/time';
 import { http } from '../net/http';
 import { copy } from '../state/actions';
+import { inviteLink } from '../state/route';
 import { me } from '../state/session';
 import { toast } from '../state/toast';
 import { Avatar, Empty, Field, IconButton, Modal, Segments, Spinner, Switch, useConfirm } from './bits';
@@ -69,7 +70,7 @@ function Users() {
         {list?.map((u) => (
           <div class={`user-row still ${u.disabled ? 'off' : ''}`} key={u.user} data-user={u.user}>
             <Avatar name={u.name || u.user} seed={u.user} size={40} />
-            <span class="user-names"><b>{u.name || u.user}</b><small>@{u.user}{u.last_seen ? ` · ${t('seen_at', { when: full(u.last_seen) })}` : ''}{u.file_bytes ? ` · ${bytes(u.file_bytes)}` : ''}</small></span>
+            <span class="user-names"><b>{u.name || u.user}</b><small>@{u.user}{u.last_seen ? ` · ${t('seen_at', { when: brief(u.last_seen) })}` : ''}{u.file_bytes ? ` · ${bytes(u.file_bytes)}` : ''}</small></span>
             {u.admin && <span class="tag owner">{t('administrator')}</span>}
             {u.disabled && <span class="tag bad">{t('disabled')}</span>}
             {u.user !== me.value.user && (
@@ -159,6 +160,7 @@ function Invites() {
             </span>
             <span class="row-actions">
               <IconButton icon="copy" size={19} label={t('copy')} onClick={() => void copy(i.code)} />
+              <button type="button" class="button small" onClick={() => void copy(inviteLink(i.code))}>{t('copy_link')}</button>
               <IconButton icon="trash" size={19} label={t('revoke')} onClick={() => { http('DELETE', `/admin/invites/${encodeURIComponent(i.code)}`).then(load, bad); }} />
             </span>
           </div>

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 import { t, tError } from '../i18n';
 import { fileUrl, saveFile } from '../state/files';
 import { toast } from '../state/toast';
@@ -9,7 +9,8 @@ export const lightbox = signal<{ id: string; name: string } | null>(null);
 
 export function Lightbox() {
   const open = lightbox.value;
-  useEffect(() => {
+  // Before it is painted: the key that closes it may come at once.
+  useLayoutEffect(() => {
     if (!open) return;
     const key = (e: KeyboardEvent) => { if (e.key === 'Escape') { e.stopPropagation(); lightbox.value = null; } };
     addEventListener('keydown', key, true);

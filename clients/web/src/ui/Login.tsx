@@ -2,15 +2,24 @@ import { useEffect, useState } from 'preact/hooks';
 import { t, tError } from '../i18n';
 import { errorCode } from '../net/error';
 import { lang, setLang } from '../state/prefs';
+import { go, invitation } from '../state/route';
 import { loadServerInfo, login, loginNotice, register, serverInfo } from '../state/session';
 import { Field, PasswordField, Segments } from './bits';
 import { Logo } from './icons';
 
+function explain(x: unknown, making: boolean): string {
+  const code = errorCode(x);
+  if (!making) return code === 'unauthenticated' ? t('wrong_login') : tError(x);
+  if (code === 'conflict') return t('name_taken');
+  if (code === 'forbidden' || code === 'not_found') return t('invite_bad');
+  return tError(x);
+}
+
 export function Login() {
-  const [making, setMaking] = useState(false);
+  const [making, setMaking] = useState(!!invitation());
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState('');
-  const [f, setF] = useState({ user: '', password: '', name: '', invite: '' });
+  const [f, setF] = useState({ user: '', password: '', name: '', invite: invitation() });
   useEffect(() => { loadServerInfo().catch(() => {}); }, []);
   const info = serverInfo.value;
   const open = info.registration === 'open' || info.registration === 'invite';
@@ -24,10 +33,13 @@ export function Login() {
     if (making && f.password.length < 8) return setError(t('password_short'));
     setBusy(true);
     try {
-      if (making) await register(user, f.name.trim() || user, f.password, f.invite.trim());
+      if (making) {
+        await register(user, f.name.trim() || user, f.password, f.invite.trim());
+        go({ page: 'home' }, true); // the invitation in the address has served
+      }
       else await login(user, f.password);
     } catch (x) {
-      setError(!making && errorCode(x) === 'unauthenticated' ? t('wrong_login') : tError(x));
+      setError(explain(x, making));
       setBusy(false);
     }
   };

@@ -16,6 +16,13 @@ import { Icon, type IconName } from './icons';
 import { MessageBody } from './MessageBody';
 import type { Row } from './rows';
 
+/** What a refused message says; `forbidden` in a direct conversation is the other's block. */
+function refusal(code: string, group: boolean): string {
+  if (code === 'forbidden') return t(group ? 'refused_group' : 'refused_direct');
+  if (code === 'not_found') return t(group ? 'refused_group' : 'refused_unknown');
+  return tError(new NetError(code));
+}
+
 type MessageRowData = Extract<Row, { type: 'message' }>;
 
 export interface RowActions {
@@ -68,7 +75,7 @@ export function MessageRow({ row, conv, group, on }: { row: MessageRowData; conv
         {failed && (
           <div class="failed-line" role="alert">
             <Icon name="alert" size={16} />
-            <span>{t('st_failed')}: {tError(new NetError(out?.error ?? up?.error ?? 'internal'))}</span>
+            <span>{t('st_failed')}: {refusal(out?.error ?? up?.error ?? 'internal', group)}</span>
             <button type="button" class="link" onClick={() => (out ? theClient().outbox.retry(out.client_id) : retryUpload(up!.id))}>{t('retry')}</button>
             <button type="button" class="link" onClick={() => (out ? theClient().outbox.remove(out.client_id) : cancelUpload(up!.id))}>{t('delete')}</button>
           </div>

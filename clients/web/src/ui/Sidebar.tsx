@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { t, type Key } from '../i18n';
 import { brief } from '../i18n/time';
 import type { ConvState } from '../proto';
@@ -11,16 +11,25 @@ import { drafts } from '../state/drafts';
 import { typing } from '../state/live';
 import { go, route, type Route } from '../state/route';
 import { logout, me } from '../state/session';
-import { avatarOf, nameOf } from '../state/users';
+import { avatarOf, knownName, nameOf } from '../state/users';
 import { Avatar, Empty, IconButton, Spinner, useConfirm } from './bits';
 import { Icon, type IconName } from './icons';
 import { NewChat } from './NewChat';
+import { useWindow } from './window';
 import { LinkBar } from './Shell';
 
 export function Sidebar() {
   const q = useSignal('');
   const [dialog, setDialog] = useState<'chat' | 'group' | null>(null);
+  const box = useRef<HTMLElement>(null);
+  const above = useRef<HTMLDivElement>(null);
+  const below = useRef<HTMLDivElement>(null);
   const list = sorted.value.filter((c) => !q.value || matches(c, q.value));
+  const view = useWindow(box, list.length);
+  useLayoutEffect(() => {
+    if (above.current) above.current.style.height = `${view.from * view.height}px`;
+    if (below.current) below.current.style.height = `${Math.max(0, list.length - view.to) * view.height}px`;
+  });
   return (
     <aside class="sidebar" aria-label={t('chats')}>
       <header class="side-head">
@@ -34,8 +43,10 @@ export function Sidebar() {
         <IconButton icon="pen" label={t('new_chat')} class="accent" onClick={() => setDialog('chat')} />
       </header>
       <LinkBar />
-      <nav class="conv-list" aria-label={t('chats')} onKeyDown={moveInList}>
-        {list.map((c) => <ConvItem key={c.conv} c={c} />)}
+      <nav class="conv-list" ref={box} aria-label={t('chats')} onKeyDown={moveInList} onScroll={view.measure}>
+        {list.length > 0 && <div class="conv-space" ref={above} />}
+        {list.slice(view.from, view.to).map((c) => <ConvItem key={c.conv} c={c} />)}
+        {list.length > 0 && <div class="conv-space" ref={below} />}
         {list.length === 0 && emptyList()}
       </nav>
       {dialog && <NewChat group={dialog === 'group'} onClose={() => setDialog(null)} />}
@@ -55,7 +66,8 @@ export function Sidebar() {
 
 function matches(c: ConvState, q: string): boolean {
   const wanted = q.trim().toLowerCase();
-  return titleOf(c).toLowerCase().includes(wanted) || (c.peer ?? '').includes(wanted);
+  const title = c.peer && c.peer !== me.value.user ? knownName(c.peer) : titleOf(c); // thousands are looked through
+  return title.toLowerCase().includes(wanted) || (c.peer ?? '').includes(wanted);
 }
 
 function moveInList(e: KeyboardEvent): void {

@@ -1,7 +1,7 @@
 // The node's state for its administrator.
 import { useEffect, useState } from 'preact/hooks';
 import { t, tError, type Key } from '../i18n';
-import { bytes, full } from '../i18n/time';
+import { brief, bytes, full } from '../i18n/time';
 import { http } from '../net/http';
 import { toast } from '../state/toast';
 import { Spinner } from './bits';
@@ -52,7 +52,7 @@ export function Status() {
           <div class="service" key={x.instance ?? x.service}>
             <span class="lamp-dot" />
             <b>{x.service}</b>
-            <span class="muted small grow">{x.version}{x.started_at ? ` · ${t('s_since', { when: full(x.started_at) })}` : ''}</span>
+            <span class="muted small grow">{x.version}{x.started_at ? ` · ${t('s_since', { when: brief(x.started_at) })}` : ''}</span>
             <span class="small">{((x.cpu_permille ?? 0) / 10).toFixed(1)} % CPU · {bytes(x.memory_bytes ?? 0)}</span>
           </div>
         ))}
