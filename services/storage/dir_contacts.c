@@ -53,8 +53,9 @@ static int block_changed(struct sto_asking *a, const char *user, const char *oth
         error = sto_user_get(a, other, &two, &other_version);
     if (error)
         return error;
-    sto_dir_people_change(a->dir, user, "", false);
+    /* In this order: whoever reads a policy meanwhile gets the old version with the new blocks, which the commit finds stale. */
     sto_dir_people_change(a->dir, user, other, on);
+    sto_dir_people_change(a->dir, user, "", false);
     pgn_conv_direct(user, other, conv);
     sto_effects_policy(a->effects, conv, version + other_version);
     return 0;
