@@ -14,7 +14,8 @@
 
 enum {
     MSG_MENTIONS_MAX = 100,
-    MSG_EMOJI_MAX = 32, /* bytes */
+    MSG_USERS_MAX = 1000, /* of one create or invite */
+    MSG_EMOJI_MAX = 32,   /* bytes */
     MSG_TITLE_MAX = 256,
     MSG_ABOUT_MAX = 2048,
     MSG_FILE_ID_MAX = 64,

@@ -70,6 +70,13 @@ static size_t members_limit(const struct msg_op *op)
     return (size_t)op->service->config->limits_group_members;
 }
 
+/* Those of one request: all of them go into one commit. */
+static int check_users(const struct msg_op *op, char *const *users, size_t count, const char **ret_text)
+{
+    size_t limit = members_limit(op);
+    return msg_check_users(users, count, limit < MSG_USERS_MAX ? limit : MSG_USERS_MAX, ret_text);
+}
+
 /* ---- create ---- */
 
 /* The same for a repeated request, so that a retry finds the group that the first one made. */
@@ -119,7 +126,7 @@ static int check_create(const struct msg_op *op, const Pigeon__Create *create, c
     if (!e)
         e = msg_check_settings(create->settings, ret_text);
     if (!e && create->n_members > 0)
-        e = msg_check_users(create->members, create->n_members, members_limit(op), ret_text);
+        e = check_users(op, create->members, create->n_members, ret_text);
     if (e)
         return e;
     *ret_text = "kind must be group: a direct conversation is made by writing to a user";
@@ -183,7 +190,7 @@ void msg_group_invite(struct msg_op *op)
 {
     Pigeon__Invite *invite = op->request->frame->invite;
     const char *text = NULL;
-    int e = msg_check_users(invite->users, invite->n_users, members_limit(op), &text);
+    int e = check_users(op, invite->users, invite->n_users, &text);
     if (!refuse(op, e, text))
         rule(op, invite->conv, MSG_INVITE, invite_allowed);
 }

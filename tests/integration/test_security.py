@@ -1,5 +1,4 @@
 """Attacks that need no special rights: what they cost the servers, and what they must not reach."""
-import json
 import os
 import signal
 import socket
@@ -7,7 +6,6 @@ import time
 import uuid
 
 import pytest
-from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from client import Client, Refused
@@ -81,3 +79,67 @@ def test_slow_uploads_of_strangers_hold_nobody_up(fresh):
     finally:
         for s in slow:
             s.close()
+
+
+# ---- limits ----
+
+def test_devices_of_one_user_are_bounded(shared):
+    """Each login without a device makes a new one; the 101st logs out the one that was used least recently."""
+    user = "manydevices"
+    first = shared.rest("POST", "/v1/register", {"user": user, "password": "correct horse battery"})[1]["token"]
+    with Client(shared.ws_url, first) as oldest:
+        for _ in range(100):
+            status, login = shared.rest("POST", "/v1/login", {"user": user, "password": "correct horse battery"})
+            assert status == 200
+        assert oldest.wait_event("bye")["code"] == "expired"
+        assert oldest.wait_closed()[0] == 4401
+    assert len(shared.rest("GET", "/v1/me/sessions", token=login["token"])[1]["sessions"]) == 100
+
+
+def test_at_most_1000_users_at_once(people):
+    (alice,) = people.join("alice")
+    conv = alice.call("create", kind="group", title="few")["conv"]
+    many = [f"n{i}" for i in range(1001)]
+    for op, fields in (("create", {"kind": "group", "title": "many", "members": many}), ("invite", {"conv": conv, "users": many})):
+        with pytest.raises(Refused) as refused:
+            alice.call(op, **fields)
+        assert refused.value.code == "too_large", refused.value
+
+
+# ---- secrets ----
+
+def test_nothing_secret_in_the_logs(fresh):
+    """Tokens, passwords, invitations and bodies, at the most talkative level, also of requests that fail."""
+    cluster = fresh()
+    cluster.start("nginx")
+    words = {w: w + uuid.uuid4().hex for w in ("password", "wrong", "body", "new", "code")}
+    status, login = cluster.rest("POST", "/v1/register", {"user": "alice", "password": words["password"]})
+    assert status == 201
+    assert cluster.rest("POST", "/v1/login", {"user": "alice", "password": words["wrong"]})[0] == 401
+    assert cluster.rest("POST", "/v1/register", {"user": "bob", "password": words["password"], "invite": words["code"]})[0] == 403
+    with Client(cluster.ws_url, login["token"]) as alice:
+        conv = alice.send("alice", words["body"])["conv"]
+        for body in ({"text": ""}, {"text": words["body"], "nonsense": 1}, {"text": words["body"] * 1000}):
+            alice.post("edit", conv=conv, seq=1, body=body)
+        alice.call("ping")
+    with Client(f"ws://127.0.0.1:{cluster.base + 15}/v1/ws", hello=False) as nobody:
+        with pytest.raises((Refused, ConnectionError)):
+            nobody.hello(login["token"] + "x")
+    assert cluster.rest("POST", "/v1/me/password", {"old": words["password"], "new": words["new"]}, token=login["token"])[0] == 204
+    for folder, _, files in os.walk(os.path.join(cluster.data, "log")):
+        for name in files:
+            with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as f:
+                text = f.read()
+            for word, value in {**words, "token": login["token"]}.items():
+                assert value not in text, f"{word} in {name}"
+
+
+def test_a_secret_that_others_may_read_stops_the_service(fresh):
+    cluster = fresh()
+    secret = os.path.join(cluster.data, "secrets", "nats-message")
+    cluster.kill("message", signal.SIGTERM)
+    os.chmod(secret, 0o644)
+    cluster.start("message", wait=False)
+    process = cluster.processes.pop("message")
+    assert process.wait(10) != 0
+    assert "may be read by others" in cluster.log("message")
