@@ -225,9 +225,17 @@ void ld_greet(struct ld_user *u);
 void ld_frame_in(struct ld_user *u, const void *data, size_t len);
 void ld_send(struct ld_user *u, uint16_t slot, uint64_t intended_us);
 void ld_sync(struct ld_user *u);
-void ld_retry_due(struct ld_user *u);                   /* the timer, while ready */
-void ld_catch_up(struct ld_user *u);                    /* fetches whatever is wanted and not here */
-void ld_house_user(struct ld_user *u, uint64_t now_ms); /* pings, silence, gaps, unanswered sends */
+void ld_retry_later(struct ld_user *u, uint64_t after_ms);
+void ld_retry_due(struct ld_user *u); /* the timer, while ready */
+
+/* see.c */
+void ld_catch_up(struct ld_user *u); /* fetches whatever is wanted and not here */
+void ld_page(struct ld_user *u, uint64_t slot, const struct ld_frame *f);
+void ld_message_in(struct ld_user *u, const struct ld_message *m);
+void ld_own(struct ld_user *u, struct ld_slot *s, uint64_t seq, uint32_t number); /* an own one, acknowledged */
+
+/* house.c */
+void ld_house_user(struct ld_user *u, uint64_t now_ms);
 
 /* schedule.c */
 void ld_schedule_new(struct ld_run *r);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PAGE = 200, GAP_WAIT_MS = 300, UNANSWERED_MS = 20000, EMPTY_PAGES_MAX = 20, RETRY_MIN_MS = 100, RETRY_SPREAD_MS = 100 };
+enum { RETRY_MIN_MS = 100, RETRY_SPREAD_MS = 100 };
 
 void ld_greet(struct ld_user *u)
 {
@@ -75,7 +75,7 @@ static void resend(struct ld_user *u, bool only_waiting)
             transmit(u, i);
 }
 
-static void retry_later(struct ld_user *u, uint64_t after_ms)
+void ld_retry_later(struct ld_user *u, uint64_t after_ms)
 {
     if (pgn_timer_running(&u->timer))
         return;
@@ -92,119 +92,6 @@ void ld_retry_due(struct ld_user *u)
         ld_sync(u);
         ld_catch_up(u);
     }
-}
-
-/* ---- what is seen ---- */
-
-static void fetch(struct ld_user *u, uint16_t at)
-{
-    struct ld_slot *s = &u->slots[at];
-    struct pgn_buf *frame = ld_scratch();
-    s->fetching = true;
-    ld_put_fetch(&u->run->codec, frame, ld_id(LD_ASK_FETCH, at), s->conv->id, s->view.last, PAGE);
-    ld_write(u, frame);
-}
-
-void ld_catch_up(struct ld_user *u)
-{
-    if (!u->known || u->state != LD_READY)
-        return;
-    for (uint16_t i = 0; i < u->slot_count; i++)
-        if (u->slots[i].view.last < u->slots[i].want && !u->slots[i].fetching && u->slots[i].empty_pages < EMPTY_PAGES_MAX)
-            fetch(u, i);
-}
-
-/* A number was skipped: most likely an own message whose acknowledgement is on its way; else it is fetched. */
-static void gap(struct ld_user *u, struct ld_slot *s, uint64_t seq)
-{
-    if (seq > s->want)
-        s->want = seq;
-    if (s->fetching || s->gap_ms)
-        return;
-    u->run->result->n.gaps++;
-    s->gap_ms = pgn_loop_now_ms(u->run->loop);
-    u->gapped = true;
-    if (!u->log.open)
-        ld_catch_up(u);
-}
-
-/* The last of a group's readers (of this worker) has it. */
-static void count_post(struct ld_run *r, struct ld_conv *c, const struct ld_mark *m, uint64_t now_us)
-{
-    if (!c->posts || m->sender < r->first_user || m->sender - r->first_user >= r->user_count)
-        return;
-    const struct ld_user *from = &r->users[m->sender - r->first_user];
-    if (m->number >= from->log.count || !c->posts[m->sender - r->first_user].missing)
-        return;
-    struct ld_post *p = &c->posts[m->sender - r->first_user];
-    if (p->intended_us == m->intended_us && --p->missing == 0)
-        ld_hist_add(&r->result->last, now_us - m->intended_us);
-}
-
-enum came { LIVE, FETCHED };
-
-static void seen(struct ld_user *u, struct ld_slot *s, const struct ld_message *m, enum came came)
-{
-    struct ld_run *r = u->run;
-    struct ld_mark mark;
-    bool ours = ld_text_get(m->text.p, m->text.len, &mark) && mark.run == r->id;
-    uint64_t token = ours ? ld_token(m->seq, mark.sender, mark.number) : ld_token(m->seq, LD_NOBODY, 0);
-    enum ld_seen how = ld_view_offer(&s->view, m->seq, token);
-    if (how == LD_AGAIN) {
-        r->result->n.wire_again += came == LIVE && !(ours && mark.sender == u->index);
-        return;
-    }
-    if (how == LD_EARLY)
-        gap(u, s, m->seq);
-    else if (s->view.last >= s->want)
-        s->gap_ms = 0;
-    if (!ours || mark.sender == u->index)
-        return;
-    r->result->n.delivered++;
-    ld_second_now(r)->delivered++;
-    if (came == FETCHED) {
-        if (s->away)
-            r->result->n.caught_up++;
-        else
-            r->result->n.recovered++;
-        return;
-    }
-    uint64_t now_us = pgn_mono_us(), late = now_us > mark.intended_us ? now_us - mark.intended_us : 0;
-    ld_hist_add(&r->result->delivery, late);
-    ld_hist_add(&r->second_hist, late);
-    count_post(r, s->conv, &mark, now_us);
-}
-
-static void on_page(struct ld_user *u, uint64_t at, const struct ld_frame *f)
-{
-    if (at >= u->slot_count)
-        return;
-    struct ld_slot *s = &u->slots[at];
-    uint64_t before = s->view.last;
-    s->fetching = false;
-    for (size_t i = 0; i < f->message_count; i++)
-        seen(u, s, &f->messages[i], FETCHED);
-    s->empty_pages = s->view.last > before ? 0 : (uint8_t)(s->empty_pages + 1);
-    if (s->view.last >= s->want) {
-        s->away = false;
-        s->gap_ms = 0;
-    } else if (s->view.last > before) {
-        ld_catch_up(u);
-    } else {
-        u->redo = true; /* it is said to exist, but is not there yet */
-        retry_later(u, 0);
-    }
-}
-
-static void on_message(struct ld_user *u, const struct ld_message *m)
-{
-    struct ld_slot *s = ld_slot_of(u, m->conv);
-    if (!s)
-        return;
-    if (u->known)
-        seen(u, s, m, LIVE);
-    else if (m->seq > s->want) /* before the first sync: where its numbers begin is not known yet */
-        s->want = m->seq;
 }
 
 /* ---- answers ---- */
@@ -224,12 +111,7 @@ static void on_sent(struct ld_user *u, uint64_t number, const struct ld_frame *f
     ld_hist_add(&r->result->ack, now_us > sent->intended_us ? now_us - sent->intended_us : 0);
     if (f->seq > s->conv->acked)
         s->conv->acked = f->seq;
-    if (u->known) {
-        if (ld_view_offer(&s->view, f->seq, ld_token(f->seq, u->index, (uint32_t)number)) == LD_EARLY)
-            gap(u, s, f->seq);
-        else if (s->view.last >= s->want)
-            s->gap_ms = 0;
-    }
+    ld_own(u, s, f->seq, (uint32_t)number);
     if (r->mode->acked)
         r->mode->acked(u, slot);
 }
@@ -314,7 +196,7 @@ static void on_send_error(struct ld_user *u, uint64_t number, const struct ld_fr
     u->progress_ms = pgn_loop_now_ms(u->run->loop);
     u->log.sent[number].retried = true;
     u->log.sent[number].waits = true;
-    retry_later(u, f->retry_after_ms);
+    ld_retry_later(u, f->retry_after_ms);
 }
 
 static void on_error(struct ld_user *u, const struct ld_frame *f)
@@ -331,7 +213,7 @@ static void on_error(struct ld_user *u, const struct ld_frame *f)
             u->slots[argument].empty_pages += !f->retry;
         }
         u->redo = true;
-        retry_later(u, f->retry_after_ms);
+        ld_retry_later(u, f->retry_after_ms);
         return;
     case LD_ASK_AUDIT:
         ld_audit_page(u, argument, f);
@@ -349,7 +231,7 @@ static void on_error(struct ld_user *u, const struct ld_frame *f)
             return;
         }
         u->redo = true;
-        retry_later(u, f->retry_after_ms);
+        ld_retry_later(u, f->retry_after_ms);
         return;
     case LD_ASK_OTHER:
         if (u->run->mode->changed && u->run->phase == LD_SETUP)
@@ -378,7 +260,7 @@ void ld_frame_in(struct ld_user *u, const void *data, size_t len)
     uint64_t argument = ld_id_argument(f->id);
     switch (f->what) {
     case LD_MESSAGE:
-        on_message(u, &f->message);
+        ld_message_in(u, &f->message);
         return;
     case LD_OK_SEND:
         on_sent(u, argument, f);
@@ -387,7 +269,7 @@ void ld_frame_in(struct ld_user *u, const void *data, size_t len)
         if (ld_id_kind(f->id) == LD_ASK_AUDIT)
             ld_audit_page(u, argument, f);
         else
-            on_page(u, argument, f);
+            ld_page(u, argument, f);
         return;
     case LD_OK_SYNC:
         on_synced(u, f);
@@ -419,52 +301,5 @@ void ld_frame_in(struct ld_user *u, const void *data, size_t len)
     case LD_OTHER:
     default:
         return;
-    }
-}
-
-/* ---- once a while ---- */
-
-static void house_marks(struct ld_user *u)
-{
-    for (uint16_t i = 0; i < u->slot_count; i++) {
-        struct ld_slot *s = &u->slots[i];
-        if (s->view.last <= s->marked || s->view.last == s->view.start)
-            continue;
-        s->marked = s->view.last;
-        struct pgn_buf *frame = ld_scratch();
-        ld_put_mark(&u->run->codec, frame, ld_id(LD_ASK_OTHER, UINT32_MAX), s->conv->id, s->marked);
-        ld_write(u, frame);
-    }
-}
-
-void ld_house_user(struct ld_user *u, uint64_t now_ms)
-{
-    if (u->state != LD_READY)
-        return;
-    if (u->gapped) {
-        bool still = false, due = false;
-        for (uint16_t i = 0; i < u->slot_count; i++) {
-            still |= u->slots[i].gap_ms != 0;
-            due |= u->slots[i].gap_ms && now_ms >= u->slots[i].gap_ms + GAP_WAIT_MS;
-        }
-        u->gapped = still;
-        if (due)
-            ld_catch_up(u);
-    }
-    if (now_ms - u->heard_ms > u->heartbeat_ms * 5 / 2 || (u->log.open && now_ms - u->progress_ms > UNANSWERED_MS)) {
-        u->progress_ms = now_ms;
-        ld_drop(u, 0);
-        return;
-    }
-    if (now_ms - u->pinged_ms >= u->heartbeat_ms) { /* also tells, by its cursor, that something was missed */
-        u->pinged_ms = now_ms;
-        struct pgn_buf *frame = ld_scratch();
-        ld_put_ping(&u->run->codec, frame, ld_id(LD_ASK_PING, 0));
-        ld_write(u, frame);
-    }
-    double mark_ms = u->run->o->mark_s * 1000;
-    if (mark_ms > 0 && now_ms - u->marks_ms >= (uint64_t)mark_ms) {
-        u->marks_ms = now_ms;
-        house_marks(u);
     }
 }
