@@ -67,7 +67,7 @@ class Cluster:
         os.makedirs(web, exist_ok=True)
         self.env = {**os.environ, **SETTINGS, "PIGEON_DATA": self.data, "PIGEON_HTTP_PORT": str(self.base + 15), "PIGEON_BASE_PORT": str(self.base),
                     "PIGEON_BUILD": BUILD, "PIGEON_WEB": web, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99", "UBSAN_OPTIONS": "print_stacktrace=1",
-                    "LSAN_OPTIONS": f"suppressions={ROOT}/tests/integration/lsan.txt", "TSAN_OPTIONS": "exitcode=99", **(settings or {})}
+                    "LSAN_OPTIONS": f"suppressions={ROOT}/tests/integration/lsan.txt", "TSAN_OPTIONS": f"exitcode=99 suppressions={ROOT}/tests/integration/tsan.txt", **(settings or {})}
         subprocess.run([os.path.join(ROOT, "deploy/make-config.sh")], env=self.env, check=True)
         self.processes, self.expected = {}, set()
 
