@@ -92,7 +92,9 @@ export class Browser {
     await page.fill('[name=user]', who.user);
     await page.fill('[name=password]', who.pass);
     await page.click('form .button.big');
-    await page.waitForSelector('.conv-list, [name=again]');
+    await page.waitForSelector('.conv-list, [name=again], .form-error:not(:empty)');
+    const error = page.locator('.form-error:not(:empty)');
+    if (await error.count()) throw new Error(`${who.user} is not let in: ${await error.innerText()}`);
     if (await page.locator('[name=again]').count()) throw new Error(`${who.user} must change the password first`);
     await page.waitForSelector('.link-bar', { state: 'detached' });
   }
