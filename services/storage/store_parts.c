@@ -25,7 +25,9 @@ int sto_parts_join(struct sto_parts *p, const struct sto_faults *faults, struct 
 {
     int error = sto_log_open(p->kv, p->people, p->base.epoch, faults, &p->log);
 
-    if (error)
+    if (error == PGN_E_CONFLICT)
+        pgn_buf_append_str(ret_problem, "the message log was written by a newer Pigeon: install the newer version again");
+    else if (error)
         pgn_buf_printf(ret_problem, "the message log cannot be read: %s", pgn_error_info(error)->text);
     else
         sto_dir_bind(p->dir, p->log);

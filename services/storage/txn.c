@@ -71,19 +71,16 @@ static size_t add(struct sto_txn *t)
 
 void sto_txn_put(struct sto_txn *t, enum sto_cf cf, const struct sto_key *key, struct sto_slice value)
 {
-    struct entry *e = find(t, cf, key);
-    uint8_t *copy = pgn_arena_alloc(t->arena, value.len + 1);
+    struct entry *e = pgn_arena_alloc(t->arena, sizeof *e + key->len + 1 + value.len);
+    uint8_t *copy = e->key + 1 + key->len;
 
+    e->len = key->len + 1;
+    e->key[0] = (uint8_t)cf;
+    memcpy(e->key + 1, key->data, key->len);
     if (value.len)
         memcpy(copy, value.data, value.len);
-    if (!e) {
-        e = pgn_arena_alloc(t->arena, sizeof *e + key->len + 1);
-        e->put = add(t);
-        e->len = key->len + 1;
-        e->key[0] = (uint8_t)cf;
-        memcpy(e->key + 1, key->data, key->len);
-        pgn_map_put(t->map, e);
-    }
+    const struct entry *before = pgn_map_put(t->map, e);
+    e->put = before ? before->put : add(t);
     t->puts[e->put] = (struct sto_kv_put){cf, false, {e->key + 1, key->len}, {copy, value.len}};
 }
 
