@@ -178,11 +178,10 @@ static void accept(struct gw_conn *c, const struct entry *e, const Pigeon__Sessi
                error == PGN_E_RATE_LIMITED ? 30000 : 1000);
         return;
     }
-    if (!known) {
-        /* Only from now on is the user heard of: what happened between storage's answer and the subscription shows asking again. */
+    if (!known)
         gw_user_set_groups(c->user, s->groups, s->n_groups);
-        gw_hello_check_one(c);
-    } /* else events have told of all; this answer may be older than they are */
+    /* Only from now on is the session heard of: what happened between storage's answer and the subscription shows asking again. */
+    gw_hello_check_one(c);
     gw_conn_move(c, GW_LIVE);
     gw_presence_note(c, true);
     gw_count(GW_M_HELLOS, 1);

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MALFORMED_MAX = 10, DEPTH_MAX = 32 };
+enum { MALFORMED_MAX = 10, DEPTH_MAX = 32, REFUSED_MAX = 2000, FLOOD_RETRY_MS = 5000 };
 
 /* Where an operation goes, and from which load on it is refused. */
 enum way { UNKNOWN, PING, BATCH, REQUEST, TYPING, WATCH, UNWATCH };
@@ -98,6 +98,24 @@ static void unwatch(struct gw_conn *c, const Pigeon__ClientFrame *f)
     gw_ops_ok(c, f->id, &ok);
 }
 
+/* A rate says no. Who goes on regardless, thousands of times, is sent away: saying no costs too. */
+static void refuse_rate(struct gw_conn *c, uint64_t id, uint32_t wait_ms)
+{
+    gw_conn_error(c, id, PGN_E_RATE_LIMITED, NULL, wait_ms);
+    if (++c->refused >= REFUSED_MAX)
+        gw_conn_bye(c, "overloaded", FLOOD_RETRY_MS, (uint16_t)pgn_error_info(PGN_E_RATE_LIMITED)->ws_close);
+}
+
+/* A frame whose form is wrong counts as an operation. */
+static void refuse_form(struct gw_conn *c, uint64_t id, int error, const char *problem)
+{
+    uint32_t wait_ms = gw_limits_op(c->user, pgn_loop_now_ms(c->gw->loop));
+    if (wait_ms)
+        refuse_rate(c, id, wait_ms);
+    else
+        gw_conn_error(c, id, error, problem, 0);
+}
+
 /* The user's buckets and the node's load: false when it was refused. */
 static bool within_limits(struct gw_conn *c, const Pigeon__ClientFrame *f)
 {
@@ -105,9 +123,10 @@ static bool within_limits(struct gw_conn *c, const Pigeon__ClientFrame *f)
     bool message = ops[f->op_case].way == BATCH && f->op_case != OP(MARK);
     uint32_t wait_ms = message ? gw_limits_message(c->user, now_ms) : gw_limits_op(c->user, now_ms);
     if (wait_ms) {
-        gw_conn_error(c, f->id, PGN_E_RATE_LIMITED, NULL, wait_ms);
+        refuse_rate(c, f->id, wait_ms);
         return false;
     }
+    c->refused = 0;
     if (c->gw->load_level >= ops[f->op_case].level) {
         gw_conn_error(c, f->id, PGN_E_OVERLOADED, NULL, gw_limits_retry_ms((enum gw_load_level)c->gw->load_level));
         return false;
@@ -126,7 +145,7 @@ static void session_frame(struct gw_conn *c, const Pigeon__ClientFrame *f)
         e = PGN_E_INVALID;
     }
     if (e) {
-        gw_conn_error(c, f->id, e, problem, 0);
+        refuse_form(c, f->id, e, problem);
         return;
     }
     if (!within_limits(c, f))

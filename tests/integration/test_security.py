@@ -6,6 +6,7 @@ import time
 import uuid
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from client import Client, Refused
@@ -104,6 +105,22 @@ def test_at_most_1000_users_at_once(people):
         with pytest.raises(Refused) as refused:
             alice.call(op, **fields)
         assert refused.value.code == "too_large", refused.value
+
+
+@pytest.mark.parametrize("op, fields", [("ping", {}), ("fetch", {"conv": "not one"})], ids=["well-formed", "wrong"])
+def test_who_ignores_the_rate_is_sent_away(fresh, op, fields):
+    """Also with frames that are refused for their form: they cost as much to read."""
+    cluster = fresh({"PIGEON_LIMITS_USER_OPS_S": "5", "PIGEON_LIMITS_USER_OPS_BURST": "10"})
+    with Client(cluster.ws_url, cluster.add_users("flood")["flood"]) as flood:
+        try:
+            for _ in range(5000):
+                flood.post(op, **fields)
+        except ConnectionClosed:
+            pass
+        assert flood.wait_event("bye")["code"] == "overloaded"
+        assert flood.wait_closed()[0] == 4429
+        codes = {f["error"]["code"] for f in flood.answers.values() if "error" in f}
+        assert "rate_limited" in codes
 
 
 # ---- secrets ----
