@@ -122,7 +122,7 @@ int cli_people_read(struct cli *c, const char *path, struct cli_people *ret_peop
             pgn_buf_printf(&problems, "\n%s:%d: \"%s\": %s", path, csv.record_line, p->user, problem);
     }
     if (got < 0 && wrong++ < PROBLEMS_SHOWN)
-        pgn_buf_printf(&problems, "\n%s:%d: %s", path, csv.line, problem);
+        pgn_buf_printf(&problems, "\n%s:%d: %s", path, csv.record_line, problem);
     /* The rows don't move any more: their keys may be borrowed. */
     struct pgn_map *seen = pgn_map_new(key_of);
     for (size_t i = 0; i < people.count; i++) {

@@ -41,7 +41,7 @@ def test_every_command_has_help(node):
     overview = node.pigeon("help").stdout
     assert "Exit codes" in overview
     for line in overview.splitlines():
-        if line.startswith("  ") and line[2:3].islower():
+        if line.startswith("  ") and line[2:3].islower() and not line.startswith("  pigeon COMMAND"):
             words = [w for w in line.split() if w.islower()][:1]
             assert node.pigeon("help", *words).stdout.startswith("pigeon " + words[0])
     assert node.pigeon("user", "add", "--help").stdout == node.pigeon("help", "user", "add").stdout
