@@ -11,9 +11,9 @@
 #define PGN_SUBJ_COMMIT      "pgn.sto.commit"  /* message -> storage: CommitBatch; BatchResult */
 #define PGN_SUBJ_STO_CONV    "pgn.sto.conv"    /* message -> storage: ConvRequest; Reply */
 #define PGN_SUBJ_STO_SESSION "pgn.sto.session" /* gateway, api -> storage: SessionRequest; Reply */
-#define PGN_SUBJ_STO_DIR     "pgn.sto.dir"     /* api, message, presence, cli -> storage: DirRequest; Reply */
+#define PGN_SUBJ_STO_DIR     "pgn.sto.dir"     /* api, presence, cli -> storage: DirRequest; Reply */
 #define PGN_SUBJ_STO_ADMIN   "pgn.sto.admin"   /* api, cli -> storage: AdminRequest; Reply */
-#define PGN_SUBJ_PRS_QUERY   "pgn.prs.query"   /* gateway, message, api, cli -> presence: PresenceRequest; Reply */
+#define PGN_SUBJ_PRS_QUERY   "pgn.prs.query"   /* message -> presence: PresenceRequest; Reply */
 
 /* Broadcasts. */
 #define PGN_SUBJ_PRS_EVENTS "pgn.prs.events" /* gateway -> presence: PresenceEvents */

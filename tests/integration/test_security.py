@@ -1,4 +1,5 @@
 """Attacks that need no special rights: what they cost the servers, and what they must not reach."""
+import json
 import os
 import signal
 import socket
@@ -160,3 +161,47 @@ def test_a_secret_that_others_may_read_stops_the_service(fresh):
     process = cluster.processes.pop("message")
     assert process.wait(10) != 0
     assert "may be read by others" in cluster.log("message")
+
+
+# ---- the backplane ----
+
+REFUSED = {
+    "gateway": ["PUB user.alice", "PUB conv.c0", "PUB pgn.sto.dir", "PUB pgn.sto.commit", "PUB pgn.sto.admin", "PUB _INBOX.api.x", "PUB pgn.prs.query", "SUB >", "SUB pgn.>"],
+    "message": ["PUB pgn.sto.dir", "PUB pgn.sto.session", "PUB pgn.sto.admin", "PUB pgn.up.store", "SUB user.*", "SUB _INBOX.gateway.>"],
+    "presence": ["PUB user.alice", "PUB pgn.sto.commit", "PUB pgn.sto.conv", "PUB pgn.sto.session", "SUB user.*", "SUB _INBOX.>"],
+    "storage": ["PUB pgn.msg.op", "PUB pgn.gw.all", "SUB _INBOX.api.>"],
+    "api": ["PUB user.alice", "PUB pgn.sto.commit", "PUB pgn.sto.conv", "PUB $SYS.REQ.SERVER.PING", "SUB user.*", "SUB $SYS.>", "SUB _INBOX.>"],
+    "cli": ["PUB user.alice", "PUB pgn.sto.commit", "PUB pgn.sto.conv", "SUB >", "SUB _INBOX.api.>"],
+}
+
+
+def converse(port, lines, until):
+    """What the server says up to `until`."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+        s.sendall(lines.encode())
+        said = b""
+        while until not in said:
+            piece = s.recv(4096)
+            if not piece:
+                break
+            said += piece
+        return said.decode()
+
+
+@pytest.mark.parametrize("user", REFUSED)
+def test_what_a_service_may_not_on_the_bus(shared, user):
+    with open(os.path.join(shared.data, "secrets", "nats-" + user), encoding="ascii") as f:
+        login = json.dumps({"verbose": False, "user": user, "pass": f.read().strip()})
+    for line in REFUSED[user]:
+        asked = f"{line} 0\r\n\r\n" if line.startswith("PUB") else f"{line} 1\r\n"
+        assert "Permissions Violation" in converse(shared.base, f"CONNECT {login}\r\n{asked}PING\r\n", b"PONG"), line
+
+
+def test_strangers_on_the_backplane(shared):
+    assert "Authorization Violation" in converse(shared.base, 'CONNECT {"verbose":false}\r\nPING\r\n', b"PONG")
+    assert "NOAUTH" in converse(shared.base + 1, "GET prs:x\r\n", b"\n")
+    for user, theirs in (("presence", "api:x"), ("api", "prs:x")):
+        with open(os.path.join(shared.data, "secrets", "redis-" + user), encoding="ascii") as f:
+            login = f"AUTH {user} {f.read().strip()}\r\n"
+        for line in ("FLUSHALL", "CONFIG GET *", 'EVAL "return 1" 0', "KEYS *", "SCRIPT FLUSH", "ACL LIST", "GET " + theirs):
+            assert "NOPERM" in converse(shared.base + 1, f"{login}{line}\r\nPING\r\n", b"PONG"), line
