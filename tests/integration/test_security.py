@@ -1,4 +1,5 @@
 """Attacks that need no special rights: what they cost the servers, and what they must not reach."""
+import http.client
 import json
 import os
 import signal
@@ -81,6 +82,35 @@ def test_slow_uploads_of_strangers_hold_nobody_up(fresh):
     finally:
         for s in slow:
             s.close()
+
+
+def through_nginx(cluster, method, path, body=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", cluster.base + 15, timeout=20)
+    try:
+        connection.request(method, path, body=json.dumps(body) if body else None, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def test_what_nginx_says_and_hides(fresh):
+    """The browser's protections on every path; nothing of the node's own; a client's word on its address counts nothing."""
+    cluster = fresh()
+    cluster.start("nginx")
+    for path in ("/", "/assets/x.js", "/v1/info", "/v1/ws", "/v1/none", "/healthz", "/internal/files/aa/x", "/v1/files/" + "a" * 32, "/v1/%2e%2e/metrics"):
+        _, headers, _ = through_nginx(cluster, "GET", path)
+        for name in ("x-content-type-options", "x-frame-options", "referrer-policy", "content-security-policy"):
+            assert name in headers, (path, name)
+        assert "unsafe" not in headers["content-security-policy"] and headers["server"] == "nginx", path
+    for path in ("/metrics", "/internal/files/tmp/", "/..%2fpigeon.yaml", "/%2e%2e/secrets/nats-api", "/assets/../../secrets/nats-api", "/assets../pigeon.yaml"):
+        status, _, raw = through_nginx(cluster, "GET", path)
+        assert status != 200 and b"pigeon_" not in raw, path
+    login = {"user": "alice", "password": "correct horse battery"}
+    assert through_nginx(cluster, "POST", "/v1/register", login, **{"X-Forwarded-For": "192.0.2.7", "X-Real-IP": "192.0.2.8"})[0] == 201
+    _, _, raw = through_nginx(cluster, "POST", "/v1/login", login, **{"X-Forwarded-For": "192.0.2.7, 192.0.2.9"})
+    _, _, raw = through_nginx(cluster, "GET", "/v1/me/sessions", Authorization="Bearer " + json.loads(raw)["token"])
+    assert {s["address"] for s in json.loads(raw)["sessions"]} == {"127.0.0.1"}
 
 
 # ---- limits ----
