@@ -124,12 +124,17 @@ void msg_commit(struct msg_op *op, uint64_t version, msg_op_step *again)
 
 /* ---- checks that need storage ---- */
 
+/* Why one of them cannot be added, from the direct conversation with him. */
 static void explain(struct msg_op *op)
 {
-    if (!op->want.policy->found)
+    const struct msg_policy *p = op->want.policy;
+    const struct msg_member *m = msg_policy_member(p, op->refused);
+    if (!p->found)
         msg_op_fail(op, PGN_E_NOT_FOUND, msg_op_text(op, "no user %s", op->refused));
-    else
+    else if (m && m->flags & MSG_MEMBER_BLOCKS_OTHER)
         msg_op_fail(op, PGN_E_FORBIDDEN, msg_op_text(op, "%s has blocked you", op->refused));
+    else
+        msg_op_fail(op, PGN_E_FORBIDDEN, msg_op_text(op, "%s is in as many groups as one may be", op->refused));
 }
 
 static void on_blocks(struct msg_op *op, const Pigeon__Reply *reply)
@@ -156,6 +161,7 @@ void msg_commit_check_blocks(struct msg_op *op, char **users, size_t count, msg_
     blocked.user = op->request->user;
     blocked.users = users;
     blocked.n_users = count;
+    blocked.max_groups = (uint32_t)op->service->config->limits_user_groups;
     request.what_case = PIGEON__CONV_REQUEST__WHAT_BLOCKED_BY;
     request.blocked_by = &blocked;
     msg_op_call(op, PGN_SUBJ_STO_CONV, &request, PIGEON__REPLY__PAYLOAD_STRINGS, on_blocks);

@@ -12,7 +12,7 @@
 void msg_commit(struct msg_op *op, uint64_t version, msg_op_step *again);
 void msg_commit_ok(struct msg_op *op, uint64_t version); /* the answer, also when nothing had to change */
 
-/* Ends the operation when one of them does not exist or has blocked the user. */
+/* Ends the operation when one of them does not exist, has blocked the user, or is in as many groups as one may be. */
 void msg_commit_check_blocks(struct msg_op *op, char **users, size_t count, msg_op_step *next);
 /* Ends the operation when the user is in as many groups as he may be. */
 void msg_commit_check_groups(struct msg_op *op, msg_op_step *next);

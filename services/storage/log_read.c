@@ -281,14 +281,47 @@ static int read_routes(struct sto_reader *r, const Pigeon__CommonConvs *in, Pige
     return error;
 }
 
+struct group_count {
+    uint32_t count, max;
+};
+
+static bool group_visit(void *ctx, struct sto_slice key, struct sto_slice value)
+{
+    struct group_count *g = ctx;
+    struct sto_user_row row;
+
+    (void)key;
+    g->count += sto_user_row_get(value, &row) && !row.gone && row.kind == STO_GROUP;
+    return g->count < g->max;
+}
+
+/* Is the user in that many groups already? */
+static int in_groups(struct sto_reader *r, const char *user, uint32_t max, bool *ret_yes)
+{
+    struct sto_key from = sto_key_user(user, 0), to = sto_key_user(user, UINT64_MAX);
+    struct group_count g = {0, max};
+    int error = r->log->kv->ops->scan(r->log->kv, r->view, STO_CF_MAIN, sto_key_slice(&from), sto_key_slice(&to), false, group_visit, &g);
+
+    if (!error)
+        *ret_yes = g.count >= max;
+    return error;
+}
+
 static int read_blocked_by(struct sto_reader *r, const Pigeon__BlockedBy *in, Pigeon__Reply *ret)
 {
     char **values = pgn_arena_alloc(r->arena, (in->n_users + 1) * sizeof(char *));
     size_t count = 0;
 
-    for (size_t i = 0; i < in->n_users; i++)
-        if (!sto_people_get(r->log->people, in->users[i]).exists || sto_people_blocks(r->log->people, in->users[i], in->user))
-            values[count++] = pgn_arena_strdup(r->arena, in->users[i]);
+    for (size_t i = 0; i < in->n_users; i++) {
+        const char *user = in->users[i];
+        bool found = !sto_people_get(r->log->people, user).exists || sto_people_blocks(r->log->people, user, in->user);
+        int error = found || !in->max_groups ? 0 : in_groups(r, user, in->max_groups, &found);
+
+        if (error)
+            return error;
+        if (found)
+            values[count++] = pgn_arena_strdup(r->arena, user);
+    }
     reply_strings(r, ret, values, count);
     return 0;
 }

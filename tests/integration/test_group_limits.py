@@ -53,6 +53,7 @@ def test_groups_of_a_user(room):
     refused("forbidden", a.call, "create", kind="group", title="g3")
     other = b.call("create", kind="group", title="open", settings={"open": True})["conv"]
     refused("forbidden", a.call, "join", conv=other)
+    assert "as many groups" in refused("forbidden", b.call, "invite", conv=other, users=[a.user]), "nor can others put him into more"
     a.call("leave", conv=made[0])
     a.call("join", conv=other)
 
