@@ -43,6 +43,18 @@ describe('timeline', () => {
     expect(asked).toHaveLength(n);
   });
 
+  it('forgets what was scrolled back to, and loads it again', async () => {
+    fillStore(1, 400);
+    await line.open();
+    while (line.older) await line.back();
+    expect(shown).toHaveLength(400);
+    line.trim();
+    expect([shown[0], shown.length, line.older, line.get(200)]).toEqual([201, 200, true, undefined]);
+    line.push(m(401));
+    while (line.older) await line.back();
+    expect(shown).toEqual(Array.from({ length: 401 }, (_, i) => i + 1));
+  });
+
   it('shows each sequence number once', async () => {
     fillStore(1, 3);
     await line.open();

@@ -12,6 +12,7 @@ export interface TimelineOptions {
 
 const pageSize = 60;
 const gapPage = 200;
+const mostKept = 200; // of a conversation that is not on the screen
 const widestGap = 600; // beyond it, starting again at the newest page is less work than catching up
 
 export class Timeline {
@@ -41,6 +42,15 @@ export class Timeline {
     if (this.loaded) return this.fill();
     this.opening ??= this.newest(limit).finally(() => (this.opening = null));
     return this.opening;
+  }
+
+  /** Forgets what was scrolled back to; it can be loaded again. Not while it is looked at. */
+  trim(): void {
+    if (!this.loaded || this.paging || this.list.length <= mostKept) return;
+    for (const m of this.list.slice(0, -mostKept)) this.bySeq.delete(m.seq);
+    this.list = this.list.slice(-mostKept);
+    this.older = true;
+    this.changed();
   }
 
   /** The page before the first message. */

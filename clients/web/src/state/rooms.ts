@@ -34,6 +34,7 @@ export function roomOf(conv: string): Room {
     });
     room = { conv, timeline, messages, older, state: signal('loading') };
   } else {
+    room.timeline.trim();
     rooms.delete(conv); // to the end: the least recently opened is dropped first
   }
   rooms.set(conv, room);
