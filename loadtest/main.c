@@ -30,6 +30,7 @@ struct parent {
     int status; /* worst exit of a worker */
     uint32_t run_id;
     struct ld_sample *samples;
+    uint64_t samples_kept;
     struct pgn_proc procs[PROCS_MAX], procs_at_start[PROCS_MAX];
     size_t proc_count, proc_start_count;
     uint64_t cpu_before_us, cpu_at_us, run_cpu_us, memory_before, memory;
@@ -121,7 +122,9 @@ static void keep_sample(struct parent *p, uint64_t second)
         return;
     if (!p->samples)
         p->samples = pgn_calloc(LD_SECONDS, sizeof *p->samples);
-    p->samples[second] = (struct ld_sample){(float)p->last_cores, (float)((double)p->memory / 1e6)};
+    for (uint64_t i = p->samples_kept; i <= second; i++) /* a second may have been skipped */
+        p->samples[i] = (struct ld_sample){(float)p->last_cores, (float)((double)p->memory / 1e6)};
+    p->samples_kept = second + 1;
 }
 
 /* ---- progress ---- */
