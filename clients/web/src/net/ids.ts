@@ -6,4 +6,11 @@ function hex(bytes: number): string {
 }
 
 export const newClientId = () => `${Date.now().toString(36)}-${hex(8)}`;
-export const newDeviceId = () => `web-${hex(4)}`;
+/** Says in the list of devices which browser it is: `web-firefox-linux-1a2b3c4d`. */
+export const newDeviceId = () => `web-${kind(navigator.userAgent)}${hex(4)}`;
+
+function kind(agent: string): string {
+  const browser = /Edg/.test(agent) ? 'edge' : /Firefox|FxiOS/.test(agent) ? 'firefox' : /Chrome|CriOS/.test(agent) ? 'chrome' : /Safari/.test(agent) ? 'safari' : '';
+  const system = /Android|iPhone|iPad|Windows|Mac|Linux/.exec(agent)?.[0].toLowerCase() ?? '';
+  return [browser, system].filter(Boolean).map((x) => `${x}-`).join('');
+}

@@ -6,7 +6,7 @@ import type { OutItem } from '../net/outbox';
 import { leaveTab, takeTab } from '../net/tabs';
 import type { ConvState, Event, Message, State } from '../proto';
 import { contacts, loadContacts } from './contacts';
-import { convs, forgetConvs, mergeConvs, noteMark, noteMessage, synced } from './convs';
+import { convs, forgetConvs, mergeConvs, noteMark, noteMessage, sorted, synced } from './convs';
 import { loadDrafts } from './drafts';
 import { forgetFiles } from './files';
 import { forgetLive, setPresence, setTyping } from './live';
@@ -16,7 +16,7 @@ import { forgetGroups, noteGroupMark, refreshGroup } from './groups';
 import { notify } from './notify';
 import { forgetRooms, rooms } from './rooms';
 import { read, write } from './storage';
-import { forgetUsers } from './users';
+import { forgetUsers, want } from './users';
 
 export const linkState = signal<LinkState>('idle');
 /** Another tab of this browser is in charge. */
@@ -141,6 +141,8 @@ export function arrived(m: Message): void {
   notify(m);
 }
 
+const mostNamed = 300;
+
 function onConvs(list: ConvState[], complete: boolean): void {
   mergeConvs(list);
   for (const c of list) {
@@ -153,6 +155,8 @@ function onConvs(list: ConvState[], complete: boolean): void {
   }
   if (complete) {
     synced.value = true;
+    // Names that the search goes by; the others' are asked for when they are scrolled to.
+    for (const c of sorted.peek().slice(0, mostNamed)) if (c.peer) want(c.peer);
     watchPeers();
   }
 }
