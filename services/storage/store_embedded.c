@@ -151,6 +151,31 @@ static const struct sto_store_ops embedded_ops = {
     .close = embedded_close,
 };
 
+/* The audit log of the restored store says so. */
+static int restore_audit(struct sto_embedded *e)
+{
+    struct sto_store *s = &e->parts.base;
+    struct pgn_arena *arena = pgn_arena_new(4096);
+    Pigeon__DirRequest request = PIGEON__DIR_REQUEST__INIT;
+    Pigeon__AuditEntry entry = PIGEON__AUDIT_ENTRY__INIT;
+    Pigeon__Reply reply = PIGEON__REPLY__INIT;
+    struct sto_effects effects;
+    char action[] = "store.restore", system[] = "system";
+
+    sto_effects_init(&effects, arena);
+    entry.action = action;
+    request.actor = system;
+    request.what_case = PIGEON__DIR_REQUEST__WHAT_AUDIT;
+    request.audit = &entry;
+    int error = sto_parts_dir_begin(s);
+    if (!error)
+        error = sto_parts_dir_request(s, &request, arena, &reply, &effects);
+    if (!error)
+        error = sto_parts_dir_end(s);
+    pgn_arena_free(&arena);
+    return error;
+}
+
 int sto_embedded_open(const struct sto_store_options *options, struct sto_store **ret_store, struct pgn_buf *ret_problem)
 {
     struct sto_embedded *e = pgn_calloc(1, sizeof *e);
@@ -175,7 +200,7 @@ int sto_embedded_open(const struct sto_store_options *options, struct sto_store 
         error = log_open(e, options, ret_problem);
     if (!error)
         error = sto_parts_join(&e->parts, &options->faults, ret_problem);
-    if (!error && restored && (error = sto_log_jump(e->parts.log, e->restore_above)) == 0)
+    if (!error && restored && (error = sto_log_jump(e->parts.log, e->restore_above)) == 0 && (error = restore_audit(e)) == 0)
         sto_restore_done(e);
     if (error)
         embedded_close(&e->parts.base);

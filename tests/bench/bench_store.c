@@ -6,6 +6,8 @@
  */
 #include "common/base/clock.h"
 #include "common/base/id.h"
+#include "services/storage/kv.h"
+#include "services/storage/rows.h"
 #include "services/storage/store.h"
 
 #include <ftw.h>
@@ -179,6 +181,51 @@ static void measure_commits(struct bench *b, size_t batch)
     fflush(stdout);
 }
 
+/*
+ * For comparison on the same machine in the same minute: the bare engine with two rows a message (150 bytes by conversation and
+ * number, and a random key), nothing looked up, nothing numbered.
+ */
+static void measure_bare(struct bench *b, const char *directory, size_t batch)
+{
+    struct pgn_buf path = {0}, problem = {0};
+    struct sto_kv_put puts[2 * BATCH_MAX];
+    struct sto_key keys[2 * BATCH_MAX];
+    uint64_t *seq = pgn_calloc(b->convs, sizeof *seq), random = 88172645463325252u;
+    static const uint8_t row[150];
+    struct sto_kv *kv;
+
+    pgn_buf_printf(&path, "%s/bare", directory);
+    struct sto_kv_rocks_options options = {.path = pgn_buf_cstr(&path),
+                                           .cache_bytes = b->options.cache_bytes,
+                                           .memtable_bytes = b->options.memtable_bytes,
+                                           .retry_days = b->options.retry_days};
+    if (sto_kv_rocks_open(&options, &kv, &problem) != 0)
+        die(pgn_buf_cstr(&problem));
+    uint64_t bytes = written_bytes(), cpu = cpu_us(), from = pgn_mono_us();
+    size_t commits = b->messages / batch;
+    for (size_t c = 0; c < commits; c++) {
+        for (size_t i = 0; i < batch; i++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            size_t conv = random % b->convs;
+
+            keys[2 * i] = sto_key_msg(conv, ++seq[conv]);
+            keys[2 * i + 1] = sto_key_msg(random, random * 31);
+            puts[2 * i] = (struct sto_kv_put){STO_CF_MSG, false, sto_key_slice(&keys[2 * i]), {row, sizeof row}};
+            puts[2 * i + 1] = (struct sto_kv_put){STO_CF_RETRY, false, sto_key_slice(&keys[2 * i + 1]), {row, 16}};
+        }
+        if (kv->ops->write(kv, puts, 2 * batch, true) != 0)
+            die("a bare write failed");
+    }
+    double n = (double)(commits * batch), us = (double)(pgn_mono_us() - from);
+    printf("bare engine, %zu a commit, two rows each: %.0f/s, %.2f us CPU, %.0f bytes\n", batch, n / us * 1e6, (double)(cpu_us() - cpu) / n,
+           (double)(written_bytes() - bytes) / n);
+    kv->ops->close(kv);
+    free(seq);
+    pgn_buf_release(&path);
+}
+
 static void measure_pages(struct bench *b)
 {
     uint64_t longest = 0, random = 2463534242u, sum = 0;
@@ -259,6 +306,7 @@ int main(int argc, char **argv)
     measure_commits(b, 16);
     measure_commits(b, 64);
     measure_commits(b, 256);
+    measure_bare(b, directory, 256);
     measure_pages(b);
     b->store->ops->close(b->store);
     nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
