@@ -39,10 +39,10 @@ struct pgn_svc_load {
     uint64_t connections;
     uint32_t queue;
     uint64_t messages_per_s; /* growth of ops.messages */
-    uint32_t cpu_permille; /* of one core, over the last second */
-    uint64_t memory_bytes; /* resident */
-    int32_t temperature_c; /* 0: not known */
-    bool throttled;        /* a Pi that is too hot or short of power */
+    uint32_t cpu_permille;   /* of one core, over the last second */
+    uint64_t memory_bytes;   /* resident */
+    int32_t temperature_c;   /* 0: not known */
+    bool throttled;          /* a Pi that is too hot or short of power */
 };
 
 struct pgn_svc_ops {
