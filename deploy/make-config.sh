@@ -79,10 +79,12 @@ supervised() { # NAME COMMAND...: a runit service with its log
     name=$1; shift
     dir=$data/run/sv/$name
     mkdir -p "$dir/log" "$data/log/$name"
-    printf '#!/bin/sh\nexec 2>&1\nulimit -n "$(ulimit -Hn)"\nexec %s\n' "$*" >"$dir/run"
+    # A process group of its own: what a killed parent leaves behind (nginx's worker holds the port) goes with it.
+    printf '#!/bin/sh\nexec 2>&1\nulimit -n "$(ulimit -Hn)"\necho $$ >"%s/group"\nexec chpst -P %s\n' "$dir" "$*" >"$dir/run"
+    printf '#!/bin/sh\nkill -KILL -- "-$(cat "%s/group")" 2>/dev/null\nexit 0\n' "$dir" >"$dir/finish"
     printf '#!/bin/sh\nexec svlogd -tt "%s"\n' "$data/log/$name" >"$dir/log/run"
     printf 's1000000\nn5\n' >"$data/log/$name/config"
-    chmod 700 "$dir/run" "$dir/log/run"
+    chmod 700 "$dir/run" "$dir/finish" "$dir/log/run"
 }
 cpu=${PIGEON_CPUS:+taskset -c $PIGEON_CPUS}
 supervised nats $cpu nats-server -c "\"$data/run/nats.conf\""

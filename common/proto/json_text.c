@@ -183,7 +183,7 @@ static bool plain_piece(struct json_text *t, char *to, size_t *ret_len)
 /* To behind the closing quote. to: room for what is left of the text, or NULL to skip. */
 static bool string_rest(struct json_text *t, char *to, size_t *ret_len)
 {
-    char nowhere[4];
+    char nowhere[4] = {0};
     size_t len = 0, n;
 
     for (;;) {

@@ -1,6 +1,6 @@
 """What is not well formed: JSON, methods, paths, bodies, raw bytes."""
-import json
 import errno
+import json
 import socket
 
 import pytest

@@ -49,6 +49,13 @@ def test_campus(node, tokens):
     assert r["acked"] >= 400 * 20 / 2 * 0.8
 
 
+def group_of(pid):
+    try:
+        return os.getpgid(int(pid))
+    except ProcessLookupError:
+        return None
+
+
 @pytest.mark.parametrize("service", ["gateway", "message", "presence", "storage", "api", "nats", "redis", "nginx"])
 def test_kill_9_under_load(node, tokens, service):
     running = subprocess.Popen(load(node, tokens, "pairs", "--users", "100", "--secs", "10"), env=node.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -60,6 +67,8 @@ def test_kill_9_under_load(node, tokens, service):
     r = result(out)
     assert r["lost"] == 0 and r["doubled"] == 0 and r["disordered"] == 0 and r["acked"] > 1000
     assert node.pid(service) not in (None, before)
+    left = [p for p in os.listdir("/proc") if p.isdigit() and group_of(p) == before]
+    assert not left, f"processes of the killed {service} are still there: {left}"
 
 
 def test_backup_and_restore_while_it_runs(node):
