@@ -30,7 +30,7 @@ test:
 ## make bench-store     the embedded store alone, on one core: commits/s, bytes written, history pages
 bench-store:
 	@$(MAKE) --no-print-directory -s PROFILE=release build/release/bench-store
-	taskset -c 0 build/release/bench-store $(BENCH_ARGS)
+	taskset -c 0 build/release/bench-store --directory build $(BENCH_ARGS)
 ## make lint            format, clang-tidy, cppcheck, layers, generated documents
 lint:
 	@tests/lint/run.sh
