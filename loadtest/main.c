@@ -85,8 +85,7 @@ static void start_worker(struct parent *p, uint32_t process)
 static void reap(struct parent *p)
 {
     int status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    while (waitpid(-1, &status, WNOHANG) > 0) {
         p->alive--;
         int code = WIFEXITED(status) ? WEXITSTATUS(status) : 3;
         if (WIFSIGNALED(status))

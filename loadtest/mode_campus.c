@@ -122,8 +122,8 @@ static void leave(struct ld_user *u, uint64_t now)
 static void tick(struct ld_run *r)
 {
     uint64_t now = pgn_loop_now_ms(r->loop);
-    double leaving = r->o->churn_s * r->user_count / r->o->users / 10 + ld_random_unit(r);
-    for (; leaving >= 1; leaving--) {
+    uint32_t leaving = (uint32_t)(r->o->churn_s * r->user_count / r->o->users / 10 + ld_random_unit(r));
+    for (; leaving; leaving--) {
         struct ld_user *u = &r->users[ld_random(r) % r->user_count];
         if (u->state == LD_READY && !u->log.open)
             leave(u, now);

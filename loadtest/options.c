@@ -73,8 +73,6 @@ static void help(void)
     exit(0);
 }
 
-static void set(struct ld_options *o, const struct row *row, const char *value);
-
 static void set_url(struct ld_options *o, const char *url)
 {
     char port[16] = "80";
@@ -123,6 +121,10 @@ static void set(struct ld_options *o, const struct row *row, const char *value)
 {
     char *at = (char *)o + row->field, *end;
     double number = 0;
+    if (!value) {
+        *(bool *)at = row->type == T_FLAG;
+        return;
+    }
     if (row->type == T_INT || row->type == T_NUM || row->type == T_MIN) {
         number = strtod(value, &end);
         if (end == value || *end || !(number >= row->min && number <= row->max))
@@ -150,7 +152,7 @@ static void set(struct ld_options *o, const struct row *row, const char *value)
     case T_FLAG:
     case T_NOFLAG:
     default:
-        *(bool *)at = row->type == T_FLAG;
+        break;
     }
 }
 

@@ -51,7 +51,10 @@ static void provision(struct ld_options *o, char *tokens_path)
     if (len < 0)
         fail("cannot find", "this program's directory");
     program[len] = 0;
-    strcpy(strrchr(program, '/') + 1, "pigeon");
+    char *slash = strrchr(program, '/');
+    if (!slash)
+        fail("cannot find", "this program's directory");
+    memcpy(slash + 1, "pigeon", sizeof "pigeon");
     int fd = mkstemp(csv), tokens_fd = mkstemp(tokens_path);
     FILE *f = fd < 0 || tokens_fd < 0 ? NULL : fdopen(fd, "w");
     if (!f)

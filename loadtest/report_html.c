@@ -46,19 +46,21 @@ static struct plot begin_plot(struct pgn_buf *out, const char *title, const char
     pgn_buf_printf(out, "<h2>%s</h2><div class=\"key\">%s</div><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">", title, key,
                    WIDTH, HEIGHT, title);
     double step = step_of(p.y_max);
-    for (double y = 0; y <= p.y_max; y += step)
+    for (int i = 0; i * step <= p.y_max; i++) {
+        double y = i * step;
         pgn_buf_printf(
             out,
             "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>",
             LEFT, WIDTH - RIGHT, y_of(&p, y), y_of(&p, y), LEFT - 6, y_of(&p, y) + 4, y);
+    }
     return p;
 }
 
 static void seconds_axis(const struct plot *p)
 {
-    double step = step_of(p->x_max);
-    for (double x = 0; x <= p->x_max; x += step < 1 ? 1 : step)
-        pgn_buf_printf(p->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g s</text>", x_of(p, x), HEIGHT - 8, x);
+    double step = fmax(step_of(p->x_max), 1);
+    for (int i = 0; i * step <= p->x_max; i++)
+        pgn_buf_printf(p->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g s</text>", x_of(p, i * step), HEIGHT - 8, i * step);
 }
 
 static void end_plot(const struct plot *p)
@@ -140,8 +142,8 @@ static void distribution(struct pgn_buf *out, const struct ld_hist *ack, const s
     for (int which = 0; which < 2; which++) {
         const struct ld_hist *h = which ? delivery : ack;
         begin_line(&p, which ? "#16a34a" : "#2563eb");
-        for (double x = 0; h->count && x <= 5; x += 0.05)
-            point(&p, x, (double)ld_hist_quantile(h, 1 - pow(10, -x)) / 1e3);
+        for (int i = 0; h->count && i <= 100; i++)
+            point(&p, i / 20.0, (double)ld_hist_quantile(h, 1 - pow(10, -i / 20.0)) / 1e3);
         end_line(&p);
     }
     end_plot(&p);
