@@ -3,6 +3,7 @@
 #include "common/base/error.h"
 #include "services/storage/dir_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,20 +60,16 @@ void sto_session_forget_user(struct sto_dir *dir, const char *user)
 
 void sto_session_forget_all(struct sto_dir *dir)
 {
-    while (!pgn_list_empty(&dir->session_lru))
-        forget(dir, PGN_CONTAINER(dir->session_lru.next, struct cached, lru));
+    PGN_LIST_EACH_SAFE (n, &dir->session_lru) {
+        forget(dir, PGN_CONTAINER(n, struct cached, lru));
+    }
 }
 
 static void copy_text(char *to, size_t bytes, sqlite3_stmt *s, int column)
 {
     const char *text = (const char *)sqlite3_column_text(s, column);
-    size_t len = text ? strlen(text) : 0;
 
-    if (len >= bytes)
-        len = bytes - 1;
-    if (len)
-        memcpy(to, text, len);
-    to[len] = 0;
+    snprintf(to, bytes, "%s", text ? text : "");
 }
 
 static struct cached *remember(struct sto_dir *dir, sqlite3_stmt *s)

@@ -56,8 +56,10 @@ int sto_user_get(struct sto_asking *a, const char *user, Pigeon__User **ret_user
 
     if (error)
         return error;
-    if (!row)
-        return sto_ask_error(a, PGN_E_NOT_FOUND, "no such user");
+    if (!row) {
+        sto_ask_error(a, PGN_E_NOT_FOUND, "no such user");
+        return PGN_E_NOT_FOUND;
+    }
     *ret_user = user_of(a, s, true, ret_version);
     sqlite3_reset(s);
     return 0;

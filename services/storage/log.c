@@ -29,15 +29,18 @@ static void head_drop(struct sto_log *log, struct sto_head *h)
 
 void sto_heads_drop(struct sto_log *log)
 {
-    while (!pgn_list_empty(&log->lru))
-        head_drop(log, PGN_CONTAINER(log->lru.next, struct sto_head, lru));
+    PGN_LIST_EACH_SAFE (n, &log->lru) {
+        head_drop(log, PGN_CONTAINER(n, struct sto_head, lru));
+    }
 }
 
 void sto_heads_trim(struct sto_log *log)
 {
     log->round++;
-    while (pgn_map_count(log->heads) > STO_HEADS_MAX)
-        head_drop(log, PGN_CONTAINER(log->lru.prev, struct sto_head, lru));
+    for (struct pgn_node *n = log->lru.prev, *before; pgn_map_count(log->heads) > STO_HEADS_MAX && n != &log->lru; n = before) {
+        before = n->prev;
+        head_drop(log, PGN_CONTAINER(n, struct sto_head, lru));
+    }
 }
 
 static int head_load(struct sto_log *log, struct sto_txn *txn, struct sto_head *h)

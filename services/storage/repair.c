@@ -68,7 +68,7 @@ static const char *const tables[] = {"users", "sessions", "contacts", "invites",
 /* Copies rows until the first that cannot be read; how many. */
 static size_t copy_rows(sqlite3 *from, sqlite3 *to, const char *table, const char *order)
 {
-    char select[128], insert[256], marks[128] = "?";
+    char select[128], insert[256], marks[] = "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?";
     sqlite3_stmt *in = NULL, *out = NULL;
     size_t count = 0;
 
@@ -76,8 +76,8 @@ static size_t copy_rows(sqlite3 *from, sqlite3 *to, const char *table, const cha
     if (sqlite3_prepare_v2(from, select, -1, &in, NULL) != SQLITE_OK)
         return 0;
     int columns = sqlite3_column_count(in);
-    for (int i = 1; i < columns && i < 40; i++)
-        strcat(marks, ",?");
+    if (columns > 0 && 2 * (size_t)columns < sizeof marks)
+        marks[2 * columns - 1] = 0; /* as many as there are columns */
     snprintf(insert, sizeof insert, "INSERT OR IGNORE INTO %s VALUES(%s)", table, marks);
     if (sqlite3_prepare_v2(to, insert, -1, &out, NULL) == SQLITE_OK)
         while (sqlite3_step(in) == SQLITE_ROW) {
