@@ -81,7 +81,7 @@ supervised() { # NAME COMMAND...: a runit service with its log
     mkdir -p "$dir/log" "$data/log/$name"
     # A process group of its own: what a killed parent leaves behind (nginx's worker holds the port) goes with it.
     printf '#!/bin/sh\nexec 2>&1\nulimit -n "$(ulimit -Hn)"\necho $$ >"%s/group"\nexec chpst -P %s\n' "$dir" "$*" >"$dir/run"
-    printf '#!/bin/sh\nkill -KILL -- "-$(cat "%s/group")" 2>/dev/null\nexit 0\n' "$dir" >"$dir/finish"
+    printf '#!/bin/sh\nkill -KILL "-$(cat "%s/group")" 2>/dev/null\nexit 0\n' "$dir" >"$dir/finish"
     printf '#!/bin/sh\nexec svlogd -tt "%s"\n' "$data/log/$name" >"$dir/log/run"
     printf 's1000000\nn5\n' >"$data/log/$name/config"
     chmod 700 "$dir/run" "$dir/finish" "$dir/log/run"

@@ -15,6 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(ROOT, "build", "test")
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5"]
 JOBS = str(os.cpu_count() or 2)
+WEB = ["make", "-s", "-C", ROOT, "web"]
 
 
 class Suite:
@@ -62,22 +63,21 @@ def unit(profile):
     return Suite("unit-" + profile, [["sh", "-c", script]], read_cmocka, timeout=900)
 
 
-def pytest(name, profile, paths, extra=()):
+def pytest(name, profile, paths, before=()):
     paths = [p for p in paths if glob.glob(os.path.join(ROOT, p))]
     build = ["make", "-s", "CI=1", f"PROFILE={profile}", f"-j{JOBS}", "services"]
-    run = PYTEST + [f"--junitxml={LOGS}/{name}.xml", *extra, *paths]
-    return Suite(name, [build, run], read_junit, env={"PIGEON_BUILD": f"build/{profile}"}, timeout=900)
+    run = PYTEST + [f"--junitxml={LOGS}/{name}.xml", *paths]
+    return Suite(name, [build, *before, run], read_junit, env={"PIGEON_BUILD": f"build/{profile}"}, timeout=900)
 
 
 SUITES = [
     unit("debug"),
     unit("asan"),
-    Suite("web-unit", [["make", "-s", "web"], ["npm", "test", "--silent"]], read_vitest, cwd="clients/web", timeout=300),
+    Suite("web-unit", [WEB, ["npm", "test", "--silent"]], read_vitest, cwd="clients/web", timeout=300),
     pytest("integration-debug", "debug", ["tests/integration", "tests/api", "tests/cli"]),
     pytest("integration-asan", "asan", ["tests/integration", "tests/api", "tests/cli"]),
-    pytest("stack", "release", ["tests/stack"]),
+    pytest("stack", "release", ["tests/stack"], [WEB]),
 ]
-SUITES[2].commands = [["make", "-s", "-C", ROOT, "web"], ["npm", "test", "--silent"]]
 
 
 def run(suite):
