@@ -3,23 +3,21 @@
  * failed write (a disk that was full); a view holds it shared.
  */
 #include "common/base/alloc.h"
-#include "common/base/clock.h"
 #include "common/base/error.h"
-#include "services/storage/kv.h"
+#include "services/storage/kv_rocks_setup.h"
 #include "services/storage/rows.h"
 #include "services/storage/wal_check.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <rocksdb/c.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CLOCK_WAS_SET_S = 1577836800 /* 2020 */, INFO_LOG_FATAL = 4 };
+enum { INFO_LOG_FATAL = 4 };
+
 static const char *const cf_names[STO_CF_COUNT] = {"default", "message", "retry"};
 
 struct sto_view {
@@ -32,15 +30,13 @@ struct rocks {
     pthread_rwlock_t lock;
     rocksdb_t *db; /* NULL: could not be reopened; reads answer PGN_E_IO */
     rocksdb_column_family_handle_t *cf[STO_CF_COUNT];
-    rocksdb_options_t *options, *cf_options[STO_CF_COUNT];
-    rocksdb_compactionfilter_t *retry_filter;
+    struct sto_rocks_setup setup;
     rocksdb_writeoptions_t *write_sync, *write_plain;
     rocksdb_readoptions_t *read;
     rocksdb_writebatch_t *batch;
     struct place *places; /* scratch of a write */
     size_t place_cap;
     char *path;
-    uint32_t retry_s;
     bool failed; /* committer's: no write until recovered */
 };
 
@@ -60,119 +56,6 @@ static int error_of(char *err, struct pgn_buf *ret_problem)
     return error;
 }
 
-/* ---- options ---- */
-
-/* Drops retry keys that are too old to be asked for again. Runs on RocksDB's threads. */
-static unsigned char retry_expired(void *state, int level, const char *key, size_t key_len, const char *value, size_t value_len,
-                                   char **new_value, size_t *new_len, unsigned char *changed)
-{
-    const struct rocks *r = state;
-    struct sto_retry_row row;
-
-    (void)level, (void)key, (void)key_len, (void)new_value, (void)new_len;
-    *changed = 0;
-    if (!sto_retry_row_get(sto_slice_of(value, value_len), &row) || row.at_s < CLOCK_WAS_SET_S)
-        return 0; /* written before the clock was set: its age is unknown */
-    return (uint64_t)row.at_s + r->retry_s < pgn_wall_ms() / 1000;
-}
-static const char *retry_filter_name(void *state)
-{
-    (void)state;
-    return "pigeon-retry-expiry";
-}
-static void nothing_to_destroy(void *state)
-{
-    (void)state;
-}
-
-/* Rows of one conversation go beside each other: remembering where the last one went saves the search (the C API has no function for it).
- */
-static rocksdb_options_t *with_hints(rocksdb_options_t *o, enum sto_cf cf)
-{
-    static const char *const hints[STO_CF_COUNT] = {
-        [STO_CF_MAIN] = "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.9",
-        [STO_CF_MSG] = "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.8",
-    };
-    rocksdb_options_t *with = rocksdb_options_create();
-    char *err = NULL;
-
-    if (hints[cf])
-        rocksdb_get_options_from_string(o, hints[cf], with, &err);
-    if (hints[cf] && !err) {
-        rocksdb_options_destroy(o);
-        return with;
-    }
-    rocksdb_free(err);
-    rocksdb_options_destroy(with);
-    return o;
-}
-
-static rocksdb_options_t *cf_options_new(struct rocks *r, enum sto_cf cf, rocksdb_cache_t *cache, size_t memtable_bytes, bool compress)
-{
-    rocksdb_options_t *o = rocksdb_options_create();
-    rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
-
-    rocksdb_block_based_options_set_block_cache(t, cache);
-    rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
-    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
-    rocksdb_block_based_options_set_format_version(t, 5);
-    rocksdb_block_based_options_set_block_size(t, cf == STO_CF_MSG ? 8192 : 4096);
-    if (cf != STO_CF_MSG) /* messages are asked for by number: they are there */
-        rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom_full(10));
-    rocksdb_options_set_block_based_table_factory(o, t);
-    rocksdb_block_based_options_destroy(t);
-    rocksdb_options_set_write_buffer_size(o, memtable_bytes);
-    rocksdb_options_set_max_write_buffer_number(o, 3);
-    rocksdb_options_set_target_file_size_base(o, 32u << 20);
-    if (cf == STO_CF_RETRY) {
-        /* Hashes don't compress; lookups of keys that are not there must not touch the skip list. */
-        rocksdb_options_set_compression(o, rocksdb_no_compression);
-        rocksdb_options_set_memtable_whole_key_filtering(o, 1);
-        rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
-        r->retry_filter = rocksdb_compactionfilter_create(r, nothing_to_destroy, retry_expired, retry_filter_name);
-        rocksdb_options_set_compaction_filter(o, r->retry_filter);
-    } else {
-        rocksdb_options_set_compression(o, compress ? rocksdb_lz4_compression : rocksdb_no_compression);
-        if (compress && cf == STO_CF_MSG)
-            rocksdb_options_set_bottommost_compression(o, rocksdb_zstd_compression);
-    }
-    return with_hints(o, cf);
-}
-
-static void options_new(struct rocks *r, const struct sto_kv_rocks_options *in, bool compress)
-{
-    rocksdb_options_t *o = rocksdb_options_create();
-    rocksdb_cache_t *cache = rocksdb_cache_create_lru(in->cache_bytes);
-
-    rocksdb_options_set_create_if_missing(o, 1);
-    rocksdb_options_set_create_missing_column_families(o, 1);
-    rocksdb_options_set_wal_recovery_mode(o, rocksdb_point_in_time_recovery);
-    rocksdb_options_set_max_total_wal_size(o, in->memtable_bytes * 4);
-    rocksdb_options_set_db_write_buffer_size(o, in->memtable_bytes * 2);
-    rocksdb_options_set_max_background_jobs(o, 2);
-    rocksdb_options_set_max_open_files(o, 512);
-    /* RocksDB's own log only when it opens: a library with assertions aborts when a line of it cannot be written (full disk). */
-    rocksdb_options_set_info_log_level(o, INFO_LOG_FATAL);
-    rocksdb_options_set_keep_log_file_num(o, 2);
-    rocksdb_options_set_max_manifest_file_size(o, 4u << 20);
-    rocksdb_options_set_stats_dump_period_sec(o, 0);
-    rocksdb_options_set_stats_persist_period_sec(o, 0);
-    rocksdb_options_set_bytes_per_sync(o, 1u << 20);
-    rocksdb_options_set_allow_concurrent_memtable_write(o, 0); /* one writer */
-    r->options = o;
-    for (int i = 0; i < STO_CF_COUNT; i++)
-        r->cf_options[i] = cf_options_new(r, (enum sto_cf)i, cache, in->memtable_bytes, compress);
-    rocksdb_cache_destroy(cache); /* the options hold it */
-}
-
-static void options_free(struct rocks *r)
-{
-    for (int i = 0; i < STO_CF_COUNT; i++)
-        rocksdb_options_destroy(r->cf_options[i]);
-    rocksdb_options_destroy(r->options);
-    rocksdb_compactionfilter_destroy(r->retry_filter); /* the options only borrow it */
-}
-
 /* ---- open and close ---- */
 
 static int db_open(struct rocks *r, bool read_only, struct pgn_buf *ret_problem)
@@ -181,11 +64,11 @@ static int db_open(struct rocks *r, bool read_only, struct pgn_buf *ret_problem)
     const rocksdb_options_t *cf_options[STO_CF_COUNT];
 
     for (int i = 0; i < STO_CF_COUNT; i++)
-        cf_options[i] = r->cf_options[i];
+        cf_options[i] = r->setup.cf_options[i];
     if (read_only)
-        r->db = rocksdb_open_for_read_only_column_families(r->options, r->path, STO_CF_COUNT, cf_names, cf_options, r->cf, 0, &err);
+        r->db = rocksdb_open_for_read_only_column_families(r->setup.options, r->path, STO_CF_COUNT, cf_names, cf_options, r->cf, 0, &err);
     else
-        r->db = rocksdb_open_column_families(r->options, r->path, STO_CF_COUNT, cf_names, cf_options, r->cf, &err);
+        r->db = rocksdb_open_column_families(r->setup.options, r->path, STO_CF_COUNT, cf_names, cf_options, r->cf, &err);
     if (!err)
         return 0;
     r->db = NULL;
@@ -207,7 +90,7 @@ static void rocks_close(struct sto_kv *kv)
     struct rocks *r = rocks_of(kv);
 
     db_close(r);
-    options_free(r);
+    sto_rocks_setup_free(&r->setup);
     rocksdb_writeoptions_destroy(r->write_sync);
     rocksdb_writeoptions_destroy(r->write_plain);
     rocksdb_readoptions_destroy(r->read);
@@ -495,7 +378,6 @@ static struct rocks *rocks_new(const struct sto_kv_rocks_options *options)
 
     r->base.ops = &rocks_ops;
     r->path = pgn_strdup(options->path);
-    r->retry_s = options->retry_days * 86400u;
     pthread_rwlockattr_init(&attr);
     pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     pthread_rwlock_init(&r->lock, &attr);
@@ -513,7 +395,7 @@ int sto_kv_rocks_open(const struct sto_kv_rocks_options *options, struct sto_kv 
     struct rocks *r = rocks_new(options);
     struct pgn_buf problem = {0};
 
-    options_new(r, options, true);
+    sto_rocks_setup_make(&r->setup, options, true);
     if (!disk_writable(options->path)) {
         pgn_buf_printf(ret_problem, "nothing can be written beside %s: %s", options->path, strerror(errno));
         rocks_close(&r->base);
@@ -523,8 +405,8 @@ int sto_kv_rocks_open(const struct sto_kv_rocks_options *options, struct sto_kv 
     if (!error)
         error = db_open(r, false, &problem);
     if (error == PGN_E_IO && strstr(pgn_buf_cstr(&problem), "ompression type")) { /* a library without lz4 or zstd */
-        options_free(r);
-        options_new(r, options, false);
+        sto_rocks_setup_free(&r->setup);
+        sto_rocks_setup_make(&r->setup, options, false);
         pgn_buf_clear(&problem);
         error = db_open(r, false, &problem);
     }

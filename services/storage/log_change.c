@@ -196,19 +196,6 @@ static void mark_own(struct sto_doing *d)
     sto_member_put(d, d->item->user, &row);
 }
 
-static void publish_changed(struct sto_doing *d)
-{
-    Pigeon__Changed changed = PIGEON__CHANGED__INIT;
-    Pigeon__Event event = PIGEON__EVENT__INIT;
-
-    changed.conv = d->head->conv;
-    changed.version = d->head->st.version;
-    event.commit = d->change;
-    event.what_case = PIGEON__EVENT__WHAT_CHANGED;
-    event.changed = &changed;
-    sto_publish(d, &event);
-}
-
 static void avatar_link(struct sto_doing *d, const Pigeon__GroupChange *change)
 {
     const char *id = change->settings ? change->settings->avatar : "";
@@ -245,7 +232,7 @@ int sto_group_change(struct sto_doing *d, const Pigeon__GroupChange *change)
     avatar_link(d, change);
     sto_effects_policy(d->c->effects, d->head->conv, d->head->st.version);
     sto_memberships_publish(d, change);
-    publish_changed(d);
+    sto_publish_changed(d, d->head->st.version);
 out:
     free(rows);
     return error;

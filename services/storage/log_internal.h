@@ -83,6 +83,12 @@ void sto_append(struct sto_doing *d, Pigeon__Message *m);
 void sto_publish_message(struct sto_doing *d, uint64_t seq, uint64_t commit, struct sto_slice message);
 void sto_publish(struct sto_doing *d, const Pigeon__Event *event); /* on the item's subjects */
 
+void sto_publish_changed(struct sto_doing *d, uint64_t version); /* the same: the conversation changed, or is new */
+void sto_answer_sent(struct sto_doing *d, uint64_t seq, const char *message_id, uint64_t sent_at, const char *conv);
+
+/* log_append.c: one item; 0, or its error with nothing changed. */
+int sto_item_append(struct sto_doing *d, const Pigeon__Append *a);
+int sto_item_mark(struct sto_doing *d, const Pigeon__Mark *in);
 /* log_operation.c: recall, edit, react on their target; log_change.c: groups. Both return 0, or the item's error with nothing changed. */
 int sto_operation_apply(struct sto_doing *d, const Pigeon__Append *append, uint64_t first_seq, uint64_t op_seq);
 int sto_group_change(struct sto_doing *d, const Pigeon__GroupChange *change);
