@@ -2,7 +2,6 @@
 import json
 import os
 import subprocess
-import time
 
 import pytest
 from cluster import BUILD
@@ -23,8 +22,17 @@ def make_tokens(cluster, folder, count):
 
 
 def start(cluster, tokens, mode, *args):
-    command = [LOAD, mode, "--url", cluster.ws_url, "--tokens", tokens, "--json", "--quiet", *args]
+    command = [LOAD, mode, "--url", cluster.ws_url, "--tokens", tokens, "--json", *args]
     return subprocess.Popen(command, env={**cluster.env, "ASAN_OPTIONS": "detect_leaks=0"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_running(running, seconds):
+    """Until it has been running for so long, as its progress lines say."""
+    for line in running.stderr:
+        word = line.split()
+        if word[0] == "running" and int(word[1]) >= seconds:
+            return
+    raise AssertionError("it ended early")
 
 
 def finish(running, code=0):
@@ -69,17 +77,18 @@ def test_it_waits_when_told_to(fresh, tmp_path):
 def test_kill_9_under_pairs(fresh, tmp_path, victim):
     cluster = fresh()
     running = start(cluster, make_tokens(cluster, tmp_path, 20), "pairs", "--secs", "6")
-    time.sleep(3)  # into the run: the load generator is the clock here
+    wait_running(running, 2)
     cluster.restart(victim)
     assert right(finish(running))
 
 
-def test_it_finds_an_acknowledgement_before_the_commit(fresh, tmp_path):
-    cluster = fresh({"PIGEON_FAULT": "ack-before-commit"})
-    running = start(cluster, make_tokens(cluster, tmp_path, 40), "pairs", "--secs", "8", "--window", "8", "--drain", "10")
-    time.sleep(2)
-    for _ in range(4):
-        cluster.restart("storage")
+@pytest.mark.parametrize("fault,victim", [("ack-before-commit", "storage"), ("dedup-off", "gateway")])
+def test_it_finds_planted_faults(fresh, tmp_path, fault, victim):
+    cluster = fresh({"PIGEON_FAULT": fault})
+    running = start(cluster, make_tokens(cluster, tmp_path, 40), "pairs", "--secs", "10", "--window", "8", "--drain", "10")
+    wait_running(running, 1)
+    for _ in range(6):
+        cluster.restart(victim)
     r = finish(running, 1)
     assert r["lost"] + r["disordered"] + r["doubled"] + r["forked"] > 0
 

@@ -1,8 +1,9 @@
 """pigeon status, config, backup, doctor, and how errors read."""
 import json
 import os
+import subprocess
 
-from cluster import ROOT, wait_until
+from cluster import BUILD, ROOT, wait_until
 
 
 def test_status_names_every_service(node):
@@ -76,22 +77,16 @@ def test_backup_and_restore(fresh):
     assert cluster.pigeon("backup", "../evil", check=False).returncode == 2
     assert cluster.pigeon("restore", "tuesday", check=False).returncode == 1
     cluster.pigeon("send", "bk-a", "bk-b", "after")
-    storage = cluster.processes["storage"]
-    restored = cluster.pigeon("restore", "monday", check=False) if restarts_itself(cluster) else restore_by_hand(cluster, storage)
+    restored = restore(cluster, "monday")
     assert restored.returncode == 0, restored.stderr
     text = wait_until(lambda: cluster.pigeon("history", "d:bk-a:bk-b", check=False).stdout, what="the history")
     assert "before" in text and "after" not in text
 
 
-def restarts_itself(_cluster):
-    return False  # nothing supervises the services here
-
-
-def restore_by_hand(cluster, storage):
-    """Storage ends to be started anew by its supervisor: here by us, while the command line waits."""
-    import subprocess
-    from cluster import BUILD
-    running = subprocess.Popen([os.path.join(BUILD, "pigeon"), "restore", "monday"], env={**cluster.env, "ASAN_OPTIONS": "detect_leaks=0"}, stdin=subprocess.DEVNULL,
+def restore(cluster, name):
+    """Storage ends, to be started anew by its supervisor: here by us, while the command line waits."""
+    storage = cluster.processes["storage"]
+    running = subprocess.Popen([os.path.join(BUILD, "pigeon"), "restore", name], env={**cluster.env, "ASAN_OPTIONS": "detect_leaks=0"}, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: storage.poll() is not None or running.poll() is not None, 30, "storage to end or restore to finish")
     if storage.poll() is not None:
