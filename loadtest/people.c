@@ -67,7 +67,8 @@ static void provision(struct ld_options *o, char *tokens_path)
         fail("cannot write", csv);
     pid_t pid = fork();
     if (!pid) {
-        dup2(STDERR_FILENO, STDOUT_FILENO);
+        if (!freopen("/dev/null", "w", stdout)) /* its problems go to standard error */
+            fail("cannot open", "/dev/null");
         execl(program, program, "--data", o->data, "user", "import", csv, "--tokens", tokens_path, (char *)NULL);
         fail("cannot run", program);
     }
