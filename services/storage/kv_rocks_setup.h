@@ -1,6 +1,6 @@
 /*
  * How RocksDB is set up: column families, memtables, filters, compression, expiry of retry keys, recovery of its log. Measured by
- * bench-store. Level compaction: universal wrote the same number of bytes and keeps more files. Lives as long as the database.
+ * bench-store. Level compaction: universal wrote as many bytes a message (587 to 581 at 16 a commit). Lives as long as the database.
  */
 #ifndef STO_KV_ROCKS_SETUP_H
 #define STO_KV_ROCKS_SETUP_H
