@@ -27,7 +27,7 @@ PGN_CONFIG(gateway, trusted_proxies, STR, "127.0.0.1", 0, 1024, "", "addresses w
 PGN_CONFIG(gateway, heartbeat_s, INT, 30, 5, 3600, "s", "silence after which a client pings; dead after 2.5 times that")
 PGN_CONFIG(gateway, hello_timeout_ms, INT, 10000, 100, 60000, "ms", "time for upgrade and hello")
 PGN_CONFIG(gateway, drain_ms, INT, 3000, 0, 60000, "ms", "over which clients are sent away at shutdown")
-PGN_CONFIG(gateway, partitions, INT, 16, 1, 1024, "", "send batches that may be in flight at once")
+PGN_CONFIG(gateway, partitions, INT, 4, 1, 1024, "", "send batches that may be in flight at once")
 PGN_CONFIG(gateway, send_timeout_ms, INT, 15000, 1000, 120000, "ms", "after which an unanswered send is `uncertain`")
 PGN_CONFIG(gateway, resend_ms, INT, 1000, 50, 60000, "ms", "after which an unanswered batch is sent again")
 
@@ -44,6 +44,7 @@ PGN_CONFIG(storage, cache_bytes, INT, 16777216, 1048576, 17179869184, "bytes", "
 PGN_CONFIG(storage, memtable_bytes, INT, 16777216, 1048576, 1073741824, "bytes", "write buffer of the message log")
 PGN_CONFIG(storage, readers, INT, 2, 1, 64, "", "threads that read history and lists")
 PGN_CONFIG(storage, retry_days, INT, 14, 7, 365, "days", "for which a retry is recognised")
+PGN_CONFIG(storage, commit_gap_ms, INT, 3, 0, 1000, "ms", "least time from one durable write to the next while few messages wait: saves fsyncs (0: none)")
 PGN_CONFIG(storage, commit_queue, INT, 65536, 16, 1000000, "", "messages that may wait for the next commit")
 
 PGN_CONFIG(api, address, STR, "127.0.0.1", 1, 64, "", "address that HTTP is accepted on, behind Nginx")
