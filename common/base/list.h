@@ -48,6 +48,18 @@ static inline void pgn_list_remove(struct pgn_node *n)
     n->next = n->prev = NULL;
 }
 
+/* The first node, unlinked; NULL when the list is empty. */
+static inline struct pgn_node *pgn_list_pop(struct pgn_node *head)
+{
+    struct pgn_node *n = head->next;
+    if (n == head)
+        return NULL;
+    head->next = n->next;
+    n->next->prev = head;
+    n->next = n->prev = NULL;
+    return n;
+}
+
 #define PGN_LIST_EACH(n, head) for (struct pgn_node *n = (head)->next; n != (head); n = n->next)
 /* n may be removed inside. */
 #define PGN_LIST_EACH_SAFE(n, head)                                                                                                        \

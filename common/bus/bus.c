@@ -3,6 +3,7 @@
  * from its own (reconnecting, pings), always under its connection lock: they touch atomics and post mails, no more.
  */
 #include "common/bus/bus_internal.h"
+#include "common/bus/nats_options.h"
 
 #include "common/base/alloc.h"
 #include "common/base/error.h"
@@ -21,14 +22,9 @@
 #include <unistd.h>
 
 enum {
-    SERVERS_MAX = 16,
     IO_BYTES = 65536,
-    RECONNECT_WAIT_MS = 100,
-    RECONNECT_JITTER_MS = 400,
     RECONNECT_BYTES = 8 << 20, /* of publishes that nats.c keeps while it is not connected */
     BACKLOG_BYTES = 64 << 20,  /* of publishes that wait for the socket */
-    PING_MS = 10000,
-    CONNECT_MS = 2000,
     FLUSH_MS = 2000,
     GONE_MS = 5000,
 };
@@ -289,52 +285,22 @@ static void on_lost(struct pgn_mail *mail)
 
 /* ---- life ---- */
 
-#define TRY(call)                                                                                                                          \
-    do {                                                                                                                                   \
-        if (s == NATS_OK)                                                                                                                  \
-            s = (call);                                                                                                                    \
-    } while (0)
-
-static natsStatus set_servers(natsOptions *o, const char *url)
-{
-    const char *servers[SERVERS_MAX];
-    int count = 0;
-    char *copy = pgn_strdup(url), *rest = NULL;
-    for (char *word = strtok_r(copy, ", ", &rest); word && count < SERVERS_MAX; word = strtok_r(NULL, ", ", &rest))
-        servers[count++] = word;
-    natsStatus s = count > 0 ? NATS_OK : NATS_INVALID_ARG;
-    for (int i = 0; i < count; i++) /* nats.c would try any word, for ever */
-        if (strncmp(servers[i], "nats://", 7) != 0 && strncmp(servers[i], "tls://", 6) != 0)
-            s = NATS_INVALID_ARG;
-    TRY(natsOptions_SetServers(o, servers, count));
-    free(copy);
-    return s;
-}
-
 static natsStatus set_options(struct pgn_bus *bus, const struct pgn_bus_options *options)
 {
     natsOptions *o = bus->options;
-    natsStatus s = set_servers(o, options->url);
-    TRY(natsOptions_SetName(o, options->name));
-    if (options->user)
-        TRY(natsOptions_SetUserInfo(o, options->user, options->password));
-    TRY(natsOptions_SetEventLoop(o, bus, hook_attach, hook_read, hook_write, hook_detach));
+    natsStatus s = pgn_nats_options(o, options->url, options->name, options->user, options->password);
+    PGN_NATS_TRY(s, natsOptions_SetEventLoop(o, bus, hook_attach, hook_read, hook_write, hook_detach));
     /* With event-loop hooks this does not write at once: it calls hook_write at once, instead of from nats.c's flusher 1 ms later. */
-    TRY(natsOptions_SetSendAsap(o, true));
-    TRY(natsOptions_UseGlobalMessageDelivery(o, true));
-    TRY(natsOptions_SetIOBufSize(o, IO_BYTES));
-    TRY(natsOptions_SetTimeout(o, CONNECT_MS));
-    TRY(natsOptions_SetPingInterval(o, PING_MS));
-    TRY(natsOptions_SetMaxPingsOut(o, 2));
-    TRY(natsOptions_SetMaxReconnect(o, -1));
-    TRY(natsOptions_SetReconnectWait(o, RECONNECT_WAIT_MS));
-    TRY(natsOptions_SetReconnectJitter(o, RECONNECT_JITTER_MS, RECONNECT_JITTER_MS));
-    TRY(natsOptions_SetReconnectBufSize(o, RECONNECT_BYTES));
-    TRY(natsOptions_SetRetryOnFailedConnect(o, true, nats_connected, bus));
-    TRY(natsOptions_SetReconnectedCB(o, nats_reconnected, bus));
-    TRY(natsOptions_SetDisconnectedCB(o, nats_disconnected, bus));
-    TRY(natsOptions_SetClosedCB(o, nats_closed, bus));
-    TRY(natsOptions_SetErrorHandler(o, nats_error, bus));
+    PGN_NATS_TRY(s, natsOptions_SetSendAsap(o, true));
+    PGN_NATS_TRY(s, natsOptions_UseGlobalMessageDelivery(o, true));
+    PGN_NATS_TRY(s, natsOptions_SetIOBufSize(o, IO_BYTES));
+    PGN_NATS_TRY(s, natsOptions_SetMaxPingsOut(o, 2));
+    PGN_NATS_TRY(s, natsOptions_SetReconnectBufSize(o, RECONNECT_BYTES));
+    PGN_NATS_TRY(s, natsOptions_SetRetryOnFailedConnect(o, true, nats_connected, bus));
+    PGN_NATS_TRY(s, natsOptions_SetReconnectedCB(o, nats_reconnected, bus));
+    PGN_NATS_TRY(s, natsOptions_SetDisconnectedCB(o, nats_disconnected, bus));
+    PGN_NATS_TRY(s, natsOptions_SetClosedCB(o, nats_closed, bus));
+    PGN_NATS_TRY(s, natsOptions_SetErrorHandler(o, nats_error, bus));
     return s;
 }
 
@@ -384,9 +350,9 @@ int pgn_bus_new(struct pgn_loop *loop, const struct pgn_bus_options *options, st
     pthread_once(&once, open_nats_once);
     struct pgn_bus *bus = make(loop, options);
     natsStatus s = natsOptions_Create(&bus->options);
-    TRY(set_options(bus, options));
+    PGN_NATS_TRY(s, set_options(bus, options));
     atomic_store(&bus->live, 1);
-    TRY(natsConnection_Connect(&bus->nats, bus->options));
+    PGN_NATS_TRY(s, natsConnection_Connect(&bus->nats, bus->options));
     if (s == NATS_OK)
         post_event(bus, CONNECTED);
     if (s != NATS_OK && s != NATS_NOT_YET_CONNECTED) {

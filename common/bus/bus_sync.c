@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/list.h"
+#include "common/bus/nats_options.h"
 
 #include <nats/nats.h>
 #include <pthread.h>
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SERVERS_MAX = 16, CONNECT_MS = 2000, PAUSE_MS = 50, RECONNECT_WAIT_MS = 100, RECONNECT_JITTER_MS = 400, PING_MS = 10000 };
+enum { PAUSE_MS = 50 };
 
 struct pgn_bus_sync {
     natsConnection *nats;
@@ -26,44 +27,15 @@ struct follow {
     void *ctx;
 };
 
-#define TRY(call)                                                                                                                          \
-    do {                                                                                                                                   \
-        if (s == NATS_OK)                                                                                                                  \
-            s = (call);                                                                                                                    \
-    } while (0)
-
-static natsStatus set_servers(natsOptions *o, const char *url)
-{
-    const char *servers[SERVERS_MAX];
-    int count = 0;
-    char *copy = pgn_strdup(url), *rest = NULL;
-    for (char *word = strtok_r(copy, ", ", &rest); word && count < SERVERS_MAX; word = strtok_r(NULL, ", ", &rest))
-        servers[count++] = word;
-    natsStatus s = count > 0 ? NATS_OK : NATS_INVALID_ARG;
-    for (int i = 0; i < count; i++) /* nats.c would try any word, for ever */
-        if (strncmp(servers[i], "nats://", 7) != 0 && strncmp(servers[i], "tls://", 6) != 0)
-            s = NATS_INVALID_ARG;
-    TRY(natsOptions_SetServers(o, servers, count));
-    free(copy);
-    return s;
-}
-
 static natsStatus set_options(natsOptions *o, const char *url, const char *name, const char *user, const char *password)
 {
-    natsStatus s = set_servers(o, url);
-    TRY(natsOptions_SetName(o, name));
+    natsStatus s = pgn_nats_options(o, url, name, user, password);
     if (user) {
         char inbox[96];
         snprintf(inbox, sizeof(inbox), "_INBOX.%.40s", user);
-        TRY(natsOptions_SetUserInfo(o, user, password));
-        TRY(natsOptions_SetCustomInboxPrefix(o, inbox));
+        PGN_NATS_TRY(s, natsOptions_SetCustomInboxPrefix(o, inbox));
     }
-    TRY(natsOptions_SetSendAsap(o, true));
-    TRY(natsOptions_SetTimeout(o, CONNECT_MS));
-    TRY(natsOptions_SetPingInterval(o, PING_MS));
-    TRY(natsOptions_SetMaxReconnect(o, -1));
-    TRY(natsOptions_SetReconnectWait(o, RECONNECT_WAIT_MS));
-    TRY(natsOptions_SetReconnectJitter(o, RECONNECT_JITTER_MS, RECONNECT_JITTER_MS));
+    PGN_NATS_TRY(s, natsOptions_SetSendAsap(o, true));
     return s;
 }
 
@@ -103,7 +75,7 @@ void pgn_bus_sync_free(struct pgn_bus_sync **busp)
         return;
     *busp = NULL;
     if (bus->nats) {
-        (void)natsConnection_FlushTimeout(bus->nats, CONNECT_MS);
+        (void)natsConnection_FlushTimeout(bus->nats, PGN_NATS_CONNECT_MS);
         PGN_LIST_EACH_SAFE (n, &bus->follows) {
             struct follow *f = PGN_CONTAINER(n, struct follow, node);
             pgn_list_remove(n);
@@ -180,5 +152,5 @@ int pgn_bus_sync_follow(struct pgn_bus_sync *bus, const char *subject, pgn_bus_s
     pgn_list_append(&bus->follows, &f->node);
     pthread_mutex_unlock(&bus->lock);
     /* Whoever follows wants what comes from now on: the server must know before this returns. */
-    return error_of(natsConnection_FlushTimeout(bus->nats, CONNECT_MS));
+    return error_of(natsConnection_FlushTimeout(bus->nats, PGN_NATS_CONNECT_MS));
 }

@@ -229,9 +229,8 @@ static void finish_again(struct gateway *gw, const struct entry *e, const Pigeon
 static struct gw_conn *next_again(struct gateway *gw)
 {
     struct gw_conn *c;
-    while (!pgn_list_empty(&gw->check_later)) {
-        struct later *l = PGN_CONTAINER(gw->check_later.next, struct later, node);
-        pgn_list_remove(&l->node);
+    for (struct pgn_node *n; (n = pgn_list_pop(&gw->check_later)) != NULL;) {
+        struct later *l = PGN_CONTAINER(n, struct later, node);
         c = gw_conn_find(gw, l->slot, l->generation);
         free(l);
         if (c && c->state == GW_LIVE)

@@ -1,0 +1,38 @@
+#include "common/bus/nats_options.h"
+
+#include "common/base/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SERVERS_MAX = 16, RECONNECT_WAIT_MS = 100, RECONNECT_JITTER_MS = 400, PING_MS = 10000 };
+
+static natsStatus set_servers(natsOptions *o, const char *url)
+{
+    const char *servers[SERVERS_MAX];
+    int count = 0;
+    char *copy = pgn_strdup(url), *rest = NULL;
+    for (char *word = strtok_r(copy, ", ", &rest); word && count < SERVERS_MAX; word = strtok_r(NULL, ", ", &rest))
+        servers[count++] = word;
+    natsStatus s = count > 0 ? NATS_OK : NATS_INVALID_ARG;
+    for (int i = 0; i < count; i++) /* nats.c would try any word, for ever */
+        if (strncmp(servers[i], "nats://", 7) != 0 && strncmp(servers[i], "tls://", 6) != 0)
+            s = NATS_INVALID_ARG;
+    PGN_NATS_TRY(s, natsOptions_SetServers(o, servers, count));
+    free(copy);
+    return s;
+}
+
+natsStatus pgn_nats_options(natsOptions *o, const char *url, const char *name, const char *user, const char *password)
+{
+    natsStatus s = set_servers(o, url);
+    PGN_NATS_TRY(s, natsOptions_SetName(o, name));
+    if (user)
+        PGN_NATS_TRY(s, natsOptions_SetUserInfo(o, user, password));
+    PGN_NATS_TRY(s, natsOptions_SetTimeout(o, PGN_NATS_CONNECT_MS));
+    PGN_NATS_TRY(s, natsOptions_SetPingInterval(o, PING_MS));
+    PGN_NATS_TRY(s, natsOptions_SetMaxReconnect(o, -1));
+    PGN_NATS_TRY(s, natsOptions_SetReconnectWait(o, RECONNECT_WAIT_MS));
+    PGN_NATS_TRY(s, natsOptions_SetReconnectJitter(o, RECONNECT_JITTER_MS, RECONNECT_JITTER_MS));
+    return s;
+}
