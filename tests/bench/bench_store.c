@@ -2,7 +2,7 @@
  * P10 of the performance goals: the embedded store alone. Messages committed per second at several batch sizes, CPU and bytes
  * written to disk for each, a page of history of a long conversation, resident memory. To be pinned to one core (taskset).
  *
- *   bench-store [--directory DIR] [--messages N] [--convs N] [--long N]
+ *   bench-store [--directory DIR] [--messages N] [--convs N] [--long N] [--memtable-mib N]
  */
 #include "common/base/clock.h"
 #include "common/base/id.h"
@@ -267,16 +267,15 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 int main(int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"directory", required_argument, NULL, 'd'},
-        {"messages", required_argument, NULL, 'm'},
-        {"convs", required_argument, NULL, 'c'},
-        {"long", required_argument, NULL, 'l'},
-        {NULL, 0, NULL, 0},
+        {"directory", required_argument, NULL, 'd'},    {"messages", required_argument, NULL, 'm'},
+        {"convs", required_argument, NULL, 'c'},        {"long", required_argument, NULL, 'l'},
+        {"memtable-mib", required_argument, NULL, 't'}, {NULL, 0, NULL, 0},
     };
     struct bench *b = pgn_calloc(1, sizeof *b);
     struct pgn_buf problem = {0};
     char directory[256];
     const char *parent = ".";
+    size_t memtable_mib = 16;
 
     b->convs = 2000;
     b->messages = 1000000;
@@ -290,6 +289,8 @@ int main(int argc, char **argv)
             b->convs = strtoull(optarg, NULL, 10);
         else if (c == 'l')
             b->long_messages = strtoull(optarg, NULL, 10);
+        else if (c == 't')
+            memtable_mib = strtoull(optarg, NULL, 10);
         else
             return 2;
     }
@@ -298,6 +299,7 @@ int main(int argc, char **argv)
         die("the directory cannot be made");
     sto_store_options_default(&b->options);
     b->options.data = directory;
+    b->options.memtable_bytes = memtable_mib << 20;
     b->arena = pgn_arena_new(1u << 20);
     if (sto_embedded_open(&b->options, &b->store, &problem) != 0)
         die(pgn_buf_cstr(&problem));
