@@ -46,7 +46,7 @@ int pgn_bus_sync_new(const char *url, const char *name, const char *user, const 
     pthread_mutex_init(&bus->lock, NULL);
     pgn_list_init(&bus->follows);
     natsStatus s = natsOptions_Create(&bus->options);
-    TRY(set_options(bus->options, url, name, user, password));
+    PGN_NATS_TRY(s, set_options(bus->options, url, name, user, password));
     if (s != NATS_OK) {
         pgn_bus_sync_free(&bus);
         return PGN_E_INVALID;
