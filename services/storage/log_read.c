@@ -159,6 +159,38 @@ static void reverse(Pigeon__Page *page)
     }
 }
 
+static int fetch_scan(struct fetching *f, uint64_t num, uint64_t low, uint64_t high, bool backwards)
+{
+    struct sto_reader *r = f->r;
+    struct sto_key from = sto_key_msg(num, low), to = sto_key_msg(num, high);
+
+    return r->log->kv->ops->scan(r->log->kv, r->view, STO_CF_MSG, sto_key_slice(&from), sto_key_slice(&to), backwards, fetch_visit, f);
+}
+
+/*
+ * The newest of [low, high). Numbers are dense, so it is known where they begin, and going forwards costs half. Where that
+ * is not all (numbers that a repair lost, a page that grew too large) it goes backwards from the end.
+ */
+static int fetch_newest(struct fetching *f, uint64_t num, uint64_t low, uint64_t high)
+{
+    uint64_t begin = high - low > f->limit ? high - f->limit : low;
+    size_t budget = f->r->budget;
+    int error = fetch_scan(f, num, begin, high, false);
+
+    if (error || f->broken)
+        return error;
+    if (f->page->n_messages == high - begin) {
+        f->page->more = begin > low;
+        return 0;
+    }
+    f->page->n_messages = 0;
+    f->page->more = false;
+    f->r->budget = budget;
+    error = fetch_scan(f, num, low, high, true);
+    reverse(f->page);
+    return error;
+}
+
 static int read_fetch(struct sto_reader *r, const Pigeon__FetchConv *in, Pigeon__Reply *ret)
 {
     const Pigeon__Fetch *fetch = in->fetch;
@@ -183,11 +215,7 @@ static int read_fetch(struct sto_reader *r, const Pigeon__FetchConv *in, Pigeon_
     uint64_t high = fetch->before && fetch->before <= found.st.last_seq ? fetch->before : found.st.last_seq + 1;
     if (fetch->after == UINT64_MAX || low >= high)
         return 0;
-    bool backwards = fetch->after == 0;
-    struct sto_key from = sto_key_msg(found.conv.num, low), to = sto_key_msg(found.conv.num, high);
-    error = r->log->kv->ops->scan(r->log->kv, r->view, STO_CF_MSG, sto_key_slice(&from), sto_key_slice(&to), backwards, fetch_visit, &f);
-    if (backwards)
-        reverse(page);
+    error = fetch->after ? fetch_scan(&f, found.conv.num, low, high, false) : fetch_newest(&f, found.conv.num, low, high);
     return error ? error : f.broken ? PGN_E_CORRUPT : 0;
 }
 

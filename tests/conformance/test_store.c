@@ -198,6 +198,47 @@ static void history_comes_in_pages(void **state)
     assert_int_equal(kit_fetch(k, conv, 300, 0, 10, 1)->n_messages, 0);
 }
 
+/* A page that would be too large for the bus is cut at its older end, or at its newer one when it was asked for from there. */
+static void large_pages_are_cut(void **state)
+{
+    struct kit *k = kit_of(state);
+    Pigeon__ConvRequest request = PIGEON__CONV_REQUEST__INIT;
+    Pigeon__FetchConv fetch_conv = PIGEON__FETCH_CONV__INIT;
+    Pigeon__Fetch fetch = PIGEON__FETCH__INIT;
+    Pigeon__Reply reply = PIGEON__REPLY__INIT;
+    char id[16], *large = pgn_arena_alloc(k->arena, 10001);
+
+    kit_users(k, "alice", "bob", NULL);
+    const char *conv = kit_direct(k, "alice", "bob");
+    memset(large, 'x', 10000);
+    large[10000] = 0;
+    for (int i = 1; i <= 40; i++) {
+        snprintf(id, sizeof id, "m%d", i);
+        kit_text(k, "alice", conv, 0, id, large);
+    }
+    assert_int_equal(kit_commit(k), 0);
+    fetch.conv = pgn_arena_strdup(k->arena, conv);
+    fetch.limit = 30;
+    fetch_conv.fetch = &fetch;
+    request.what_case = PIGEON__CONV_REQUEST__WHAT_FETCH;
+    request.fetch = &fetch_conv;
+    assert_int_equal(k->store->ops->read(k->store, &request, 100000, k->arena, &reply), 0);
+    Pigeon__Page *page = reply.ok->fetch;
+    assert_in_range(page->n_messages, 5, 10);
+    assert_int_equal(page->messages[page->n_messages - 1]->seq, 40);
+    assert_int_equal(page->messages[0]->seq, 41 - page->n_messages);
+    assert_true(page->more);
+    fetch.after = 5;
+    pigeon__reply__init(&reply);
+    assert_int_equal(k->store->ops->read(k->store, &request, 100000, k->arena, &reply), 0);
+    assert_in_range(reply.ok->fetch->n_messages, 5, 10);
+    assert_int_equal(reply.ok->fetch->messages[0]->seq, 6);
+    assert_true(reply.ok->fetch->more);
+    pigeon__reply__init(&reply);
+    assert_int_equal(k->store->ops->read(k->store, &request, 10, k->arena, &reply), 0); /* one always */
+    assert_int_equal(reply.ok->fetch->n_messages, 1);
+}
+
 static void recall_erases_edits_too(void **state)
 {
     struct kit *k = kit_of(state);
@@ -459,6 +500,7 @@ int main(void)
         KIT_TEST(another_version_is_stale),
         KIT_TEST(what_is_not_there_is_refused),
         KIT_TEST(history_comes_in_pages),
+        KIT_TEST(large_pages_are_cut),
         KIT_TEST(recall_erases_edits_too),
         KIT_TEST(only_the_own_message_when_asked_for),
         KIT_TEST(reactions_come_and_go),
