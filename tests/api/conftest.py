@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "integration"))
 
-from cluster import Cluster  # noqa: E402
+from cluster import Cluster, fresh_clusters  # noqa: E402
 from rest import PASSWORD, Person  # noqa: E402
 
 NUMBERS = itertools.count(1)
@@ -29,14 +29,7 @@ def node(tmp_path_factory):
 @pytest.fixture
 def fresh(tmp_path):
     """A cluster of the test's own with other settings."""
-    made = []
-
-    def start(settings=None, **options):
-        made.append(Cluster(tmp_path / f"c{len(made)}", settings, **options))
-        return made[-1].up()
-    yield start
-    for cluster in made:
-        cluster.down()
+    yield from fresh_clusters(tmp_path)
 
 
 @pytest.fixture(scope="session")

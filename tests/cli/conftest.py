@@ -6,7 +6,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "integration"))
 
-from cluster import Cluster  # noqa: E402
+from cluster import Cluster, fresh_clusters  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +23,4 @@ def node(tmp_path_factory):
 @pytest.fixture
 def fresh(tmp_path):
     """A cluster of the test's own: fresh(settings) starts it; tests may kill its parts."""
-    made = []
-
-    def start(settings=None):
-        made.append(Cluster(tmp_path / f"c{len(made)}", settings))
-        return made[-1].up()
-    yield start
-    for cluster in made:
-        cluster.down()
+    yield from fresh_clusters(tmp_path)

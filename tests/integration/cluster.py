@@ -217,6 +217,18 @@ class Cluster:
             connection.close()
 
 
+def fresh_clusters(folder):
+    """Body of the fixtures `fresh`: yields start(settings), which brings up a cluster of the test's own; stops them all afterwards."""
+    made = []
+
+    def start(settings=None, **options):
+        made.append(Cluster(folder / f"c{len(made)}", settings, **options))
+        return made[-1].up()
+    yield start
+    for cluster in made:
+        cluster.down()
+
+
 def http_get(port, path):
     try:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
