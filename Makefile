@@ -18,7 +18,7 @@ ifneq ($(PROFILE),fuzz) # clang also warns of protobuf-c's own switch values and
 WARN += -Werror
 endif
 endif
-CPPFLAGS := -D_GNU_SOURCE -DPGN_VERSION='"$(VERSION)"' -I. -isystem $(B)/gen $(call PKG,cflags,$(PKGS_COMMON) sqlite3 rocksdb)
+CPPFLAGS := -D_GNU_SOURCE -DPGN_VERSION='"$(VERSION)"' -I. -isystem $(B)/gen $(call PKG,cflags,$(PKGS_COMMON) sqlite3 rocksdb libmongoc-1.0)
 CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fstack-clash-protection
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 CFLAGS_debug := -O1 -g -DPGN_TEST_FAULTS
@@ -39,7 +39,7 @@ CFLAGS := -std=gnu11 $(WARN) $(CFLAGS_$(PROFILE)) -pthread
 LDFLAGS := $(LDFLAGS_$(PROFILE)) -pthread -Wl,--as-needed
 LIBS := $(call PKG,libs,$(PKGS_COMMON)) -lcivetweb -lm -ldl
 LIBS_gateway := -lcrypto
-LIBS_storage := -lrocksdb $(call PKG,libs,sqlite3)
+LIBS_storage := -lrocksdb $(call PKG,libs,sqlite3 libmongoc-1.0)
 LIBS_pigeon := -lz
 
 # ---- sources ----
