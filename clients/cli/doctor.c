@@ -193,7 +193,7 @@ int cli_doctor(struct cli *c)
     char *secret = NULL;
     struct pgn_buf problem = {0};
     bool running = !pgn_secret_read(c->config, "nats-cli", &secret, &problem) &&
-                   !pgn_bus_sync_new(c->config->bus_url, "pigeon doctor", "cli", secret, 1000, &c->bus);
+                   !pgn_bus_sync_new(c->config->bus_url, c->config->bus_tls_ca, "pigeon doctor", "cli", secret, 1000, &c->bus);
     say(&d, running ? GOOD : NOTE, running ? "Pigeon is running" : "Pigeon is not running: `make up` starts it");
     check_ports(&d, running);
     free(secret);

@@ -43,7 +43,7 @@ int cli_connect(struct cli *c)
     char *secret = NULL;
     if (pgn_secret_read(c->config, "nats-cli", &secret, &problem))
         return cli_fail(c, CLI_USAGE, "%s", pgn_buf_cstr(&problem));
-    int e = pgn_bus_sync_new(c->config->bus_url, "pigeon command line", "cli", secret, CONNECT_MS, &c->bus);
+    int e = pgn_bus_sync_new(c->config->bus_url, c->config->bus_tls_ca, "pigeon command line", "cli", secret, CONNECT_MS, &c->bus);
     free(secret);
     if (e)
         return cli_fail(c, CLI_DOWN, "Pigeon is not running at %s (no NATS at %s): start it with `make up`, or set PIGEON_DATA", c->data,

@@ -288,7 +288,7 @@ static void on_lost(struct pgn_mail *mail)
 static natsStatus set_options(struct pgn_bus *bus, const struct pgn_bus_options *options)
 {
     natsOptions *o = bus->options;
-    natsStatus s = pgn_nats_options(o, options->url, options->name, options->user, options->password);
+    natsStatus s = pgn_nats_options(o, options->url, options->tls_ca, options->name, options->user, options->password);
     PGN_NATS_TRY(s, natsOptions_SetEventLoop(o, bus, hook_attach, hook_read, hook_write, hook_detach));
     /* With event-loop hooks this does not write at once: it calls hook_write at once, instead of from nats.c's flusher 1 ms later. */
     PGN_NATS_TRY(s, natsOptions_SetSendAsap(o, true));

@@ -32,6 +32,7 @@ enum pgn_bus_event {
 };
 struct pgn_bus_options {
     const char *url;             /* servers, separated by commas */
+    const char *tls_ca;          /* certificates by which tls:// servers are checked; NULL: the system's */
     const char *name;            /* of the connection */
     const char *user, *password; /* NULL: none */
     size_t pending_bytes;        /* of messages waiting for the loop; more: dropped, PGN_BUS_LOST */

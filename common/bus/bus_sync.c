@@ -27,9 +27,9 @@ struct follow {
     void *ctx;
 };
 
-static natsStatus set_options(natsOptions *o, const char *url, const char *name, const char *user, const char *password)
+static natsStatus set_options(natsOptions *o, const char *url, const char *tls_ca, const char *name, const char *user, const char *password)
 {
-    natsStatus s = pgn_nats_options(o, url, name, user, password);
+    natsStatus s = pgn_nats_options(o, url, tls_ca, name, user, password);
     if (user) {
         char inbox[96];
         snprintf(inbox, sizeof(inbox), "_INBOX.%.40s", user);
@@ -39,14 +39,14 @@ static natsStatus set_options(natsOptions *o, const char *url, const char *name,
     return s;
 }
 
-int pgn_bus_sync_new(const char *url, const char *name, const char *user, const char *password, uint64_t timeout_ms,
+int pgn_bus_sync_new(const char *url, const char *tls_ca, const char *name, const char *user, const char *password, uint64_t timeout_ms,
                      struct pgn_bus_sync **ret_bus)
 {
     struct pgn_bus_sync *bus = pgn_calloc(1, sizeof(*bus));
     pthread_mutex_init(&bus->lock, NULL);
     pgn_list_init(&bus->follows);
     natsStatus s = natsOptions_Create(&bus->options);
-    PGN_NATS_TRY(s, set_options(bus->options, url, name, user, password));
+    PGN_NATS_TRY(s, set_options(bus->options, url, tls_ca, name, user, password));
     if (s != NATS_OK) {
         pgn_bus_sync_free(&bus);
         return PGN_E_INVALID;

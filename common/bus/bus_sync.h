@@ -12,8 +12,9 @@
 
 struct pgn_bus_sync;
 
-/* Blocks at most timeout_ms for the first connection: PGN_E_UNAVAILABLE. Later it reconnects by itself, for ever. */
-int pgn_bus_sync_new(const char *url, const char *name, const char *user, const char *password, uint64_t timeout_ms,
+/* url and tls_ca: as in pgn_bus_options. Blocks at most timeout_ms for the first connection: PGN_E_UNAVAILABLE. Later it reconnects by
+ * itself, for ever. */
+int pgn_bus_sync_new(const char *url, const char *tls_ca, const char *name, const char *user, const char *password, uint64_t timeout_ms,
                      struct pgn_bus_sync **ret_bus) PGN_MUST_USE;
 void pgn_bus_sync_free(struct pgn_bus_sync **bus);
 /* PGN_E_NO_RESPONDERS, PGN_E_TIMEOUT, PGN_E_UNAVAILABLE, PGN_E_TOO_LARGE; ret_reply is appended to on success only. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SERVER_CERT_NAME "nats.pigeon"
+
 enum { SERVERS_MAX = 16, RECONNECT_WAIT_MS = 100, RECONNECT_JITTER_MS = 400, PING_MS = 10000 };
 
 static natsStatus set_servers(natsOptions *o, const char *url)
@@ -19,13 +21,29 @@ static natsStatus set_servers(natsOptions *o, const char *url)
         if (strncmp(servers[i], "nats://", 7) != 0 && strncmp(servers[i], "tls://", 6) != 0)
             s = NATS_INVALID_ARG;
     PGN_NATS_TRY(s, natsOptions_SetServers(o, servers, count));
+    PGN_NATS_TRY(s, natsOptions_SetNoRandomize(o, true));
     free(copy);
     return s;
 }
 
-natsStatus pgn_nats_options(natsOptions *o, const char *url, const char *name, const char *user, const char *password)
+/* The certificates of a cluster's servers all carry SERVER_CERT_NAME, whatever address a server has; deploy/cluster.sh makes them. */
+static natsStatus set_tls(natsOptions *o, const char *url, const char *tls_ca)
+{
+    natsStatus s = NATS_OK;
+    if (!strstr(url, "tls://"))
+        return s;
+    PGN_NATS_TRY(s, natsOptions_SetSecure(o, true));
+    if (tls_ca && *tls_ca) {
+        PGN_NATS_TRY(s, natsOptions_LoadCATrustedCertificates(o, tls_ca));
+        PGN_NATS_TRY(s, natsOptions_SetExpectedHostname(o, SERVER_CERT_NAME));
+    }
+    return s;
+}
+
+natsStatus pgn_nats_options(natsOptions *o, const char *url, const char *tls_ca, const char *name, const char *user, const char *password)
 {
     natsStatus s = set_servers(o, url);
+    PGN_NATS_TRY(s, set_tls(o, url, tls_ca));
     PGN_NATS_TRY(s, natsOptions_SetName(o, name));
     if (user)
         PGN_NATS_TRY(s, natsOptions_SetUserInfo(o, user, password));

@@ -15,7 +15,11 @@ enum { PGN_NATS_CONNECT_MS = 2000 };
             (s) = (call);                                                                                                                  \
     } while (0)
 
-/* url: servers separated by commas; user NULL: no login. NATS_INVALID_ARG for a url that is none. Reconnects for ever. */
-natsStatus pgn_nats_options(natsOptions *o, const char *url, const char *name, const char *user, const char *password);
+/*
+ * url: servers separated by commas, tried in this order (the first is the node's own); user NULL: no login.
+ * tls_ca: file of the certificates that a tls:// server is checked by; NULL or empty: the system's.
+ * NATS_INVALID_ARG for a url that is none. Reconnects for ever, with jitter.
+ */
+natsStatus pgn_nats_options(natsOptions *o, const char *url, const char *tls_ca, const char *name, const char *user, const char *password);
 
 #endif

@@ -12,7 +12,8 @@ PGN_CONFIG(node, secrets, PATH, "", 0, 512, "", "directory of secret files, mode
 PGN_CONFIG(log, level, ENUM, "info", 0, 0, "debug|info|warn|error", "least severe line that is written")
 PGN_CONFIG(log, format, ENUM, "text", 0, 0, "text|json", "form of a line on standard error")
 
-PGN_CONFIG(bus, url, STR, "nats://127.0.0.1:4222", 1, 1024, "", "NATS servers, separated by commas")
+PGN_CONFIG(bus, url, STR, "nats://127.0.0.1:4222", 1, 1024, "", "NATS servers, separated by commas, tried in this order (tls:// for all of them: encrypted)")
+PGN_CONFIG(bus, tls_ca, PATH, "", 0, 512, "", "file of the certificates by which tls:// servers are checked (empty: the system's)")
 PGN_CONFIG(bus, pending_bytes, INT, 67108864, 1048576, 1073741824, "bytes", "what may wait to be handled by a service before NATS drops it (then clients resync)")
 
 PGN_CONFIG(cache, host, STR, "127.0.0.1", 1, 255, "", "Redis host")
@@ -35,7 +36,7 @@ PGN_CONFIG(message, admin_port, INT, 8092, 0, 65535, "", "health and metrics, on
 PGN_CONFIG(message, policy_cache, INT, 100000, 16, 10000000, "", "conversations whose members are kept in memory")
 
 PGN_CONFIG(presence, admin_port, INT, 8093, 0, 65535, "", "health and metrics, on loopback")
-PGN_CONFIG(presence, linger_ms, INT, 3000, 0, 60000, "ms", "a user who is back within this was never away")
+PGN_CONFIG(presence, linger_ms, INT, 10000, 0, 60000, "ms", "a user who is back within this was never away")
 PGN_CONFIG(presence, gateway_timeout_ms, INT, 6000, 500, 60000, "ms", "silence after which a gateway's users are offline")
 
 PGN_CONFIG(storage, admin_port, INT, 8094, 0, 65535, "", "health and metrics, on loopback")

@@ -179,6 +179,7 @@ static int start_bus(struct service *s)
     snprintf(name, sizeof(name), "%s-%s", s->ops->name, s->svc.instance);
     struct pgn_bus_options options = {
         .url = s->config->bus_url,
+        .tls_ca = s->config->bus_tls_ca,
         .name = name,
         .user = s->ops->name,
         .password = password,

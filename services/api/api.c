@@ -35,7 +35,7 @@ static int connect_bus(struct api *api)
     if (e) {
         pgn_log(PGN_ERR, "%s", pgn_buf_cstr(&problem));
     } else {
-        e = pgn_bus_sync_new(api->config->bus_url, "api", "api", password, BUS_WAIT_MS, &api->bus);
+        e = pgn_bus_sync_new(api->config->bus_url, api->config->bus_tls_ca, "api", "api", password, BUS_WAIT_MS, &api->bus);
         if (e)
             pgn_log(PGN_ERR, "no connection to NATS at %s within %d s", api->config->bus_url, BUS_WAIT_MS / 1000);
         sodium_memzero(password, strlen(password));

@@ -383,7 +383,7 @@ static void test_sync(void **state)
     assert_int_equal(pgn_bus_subscribe(w->b, "echo", NULL, echo, w, &sub), 0);
     settle(w, w->b);
     struct asking q = {0};
-    assert_int_equal(pgn_bus_sync_new(w->nats.url, "sync", NULL, NULL, 5000, &q.sync), 0);
+    assert_int_equal(pgn_bus_sync_new(w->nats.url, NULL, "sync", NULL, NULL, 5000, &q.sync), 0);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, ask, &q), 0);
     while (!q.done)
@@ -398,7 +398,7 @@ static void test_sync(void **state)
     assert_int_equal(pgn_bus_sync_publish(q.sync, "news", "12345", 5), 0);
     assert_true(wait_for(counted, NULL, &count));
     pgn_bus_sync_free(&q.sync);
-    assert_int_equal(pgn_bus_sync_new("nats://127.0.0.1:1", "x", NULL, NULL, 10, &q.sync), PGN_E_UNAVAILABLE);
+    assert_int_equal(pgn_bus_sync_new("nats://127.0.0.1:1", NULL, "x", NULL, NULL, 10, &q.sync), PGN_E_UNAVAILABLE);
 }
 
 int main(void)

@@ -130,7 +130,7 @@ static int setup(void **state)
     assert_int_equal(pgn_bus_subscribe(w->bus, PGN_SUBJ_STO_DIR, "q", on_request, w, &sub), 0);
     assert_int_equal(pgn_bus_subscribe(w->bus, PGN_SUBJ_BATCH, "q", on_batch, w, &sub), 0);
     turn(w);
-    assert_int_equal(pgn_bus_sync_new(w->nats.url, "sync", NULL, NULL, 5000, &w->sync), 0);
+    assert_int_equal(pgn_bus_sync_new(w->nats.url, NULL, "sync", NULL, NULL, 5000, &w->sync), 0);
     *state = w;
     return 0;
 }
