@@ -18,7 +18,7 @@ ifneq ($(PROFILE),fuzz) # clang also warns of protobuf-c's own switch values and
 WARN += -Werror
 endif
 endif
-CPPFLAGS := -D_GNU_SOURCE -DPGN_VERSION='"$(VERSION)"' -I. -isystem $(B)/gen $(call PKG,cflags,$(PKGS_COMMON) sqlite3 rocksdb libmongoc-1.0)
+CPPFLAGS := -D_GNU_SOURCE -DPGN_VERSION='"$(VERSION)"' -I. -isystem $(B)/gen $(call PKG,cflags,$(PKGS_COMMON) sqlite3 rocksdb) $(patsubst -I%,-isystem %,$(call PKG,cflags,libmongoc-1.0))
 CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fstack-clash-protection
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 CFLAGS_debug := -O1 -g -DPGN_TEST_FAULTS
