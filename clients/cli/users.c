@@ -215,7 +215,7 @@ static int revoke(struct cli *c, const char *user, const char *device)
     what.device = own_device;
     what.all = !device;
     struct pgn_rpc_problem problem = {0};
-    int e = pgn_storage_session_revoke(c->bus, &what, c->arena, &problem);
+    int e = pgn_storage_session_revoke(c->bus, ACTOR, &what, c->arena, &problem);
     free(own_user);
     free(own_device);
     if (e == PGN_E_NOT_FOUND && device)

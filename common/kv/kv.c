@@ -179,7 +179,7 @@ int pgn_kv_delete(struct pgn_kv *kv, const char *key)
     return run_simple(kv, &c);
 }
 
-int pgn_kv_increment(struct pgn_kv *kv, const char *key, uint64_t window_ms, int64_t *ret_value)
+static int count_by(struct pgn_kv *kv, const char *verb, const char *key, uint64_t window_ms, int64_t *ret_value)
 {
     if (!ready(kv))
         return PGN_E_UNAVAILABLE;
@@ -190,7 +190,7 @@ int pgn_kv_increment(struct pgn_kv *kv, const char *key, uint64_t window_ms, int
     arg_str(&start, "NX");
     if (run_simple(kv, &start))
         return PGN_E_UNAVAILABLE;
-    arg_str(&count, "INCR");
+    arg_str(&count, verb);
     arg_str(&count, key);
     redisReply *reply = run(kv, &count);
     if (!reply)
@@ -200,6 +200,17 @@ int pgn_kv_increment(struct pgn_kv *kv, const char *key, uint64_t window_ms, int
         *ret_value = reply->integer;
     freeReplyObject(reply);
     return error;
+}
+
+int pgn_kv_increment(struct pgn_kv *kv, const char *key, uint64_t window_ms, int64_t *ret_value)
+{
+    return count_by(kv, "INCR", key, window_ms, ret_value);
+}
+
+int pgn_kv_decrement(struct pgn_kv *kv, const char *key, uint64_t window_ms)
+{
+    int64_t left;
+    return count_by(kv, "DECR", key, window_ms, &left);
 }
 
 int pgn_kv_set_many(struct pgn_kv *kv, size_t count, const char *const *keys, const char *const *values, uint64_t ttl_ms)

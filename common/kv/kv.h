@@ -23,6 +23,8 @@ int pgn_kv_set(struct pgn_kv *kv, const char *key, const void *value, size_t len
 int pgn_kv_delete(struct pgn_kv *kv, const char *key) PGN_MUST_USE;
 /* Counts up; the first count starts the window. */
 int pgn_kv_increment(struct pgn_kv *kv, const char *key, uint64_t window_ms, int64_t *ret_value) PGN_MUST_USE;
+/* Takes one count back, within the same window. */
+int pgn_kv_decrement(struct pgn_kv *kv, const char *key, uint64_t window_ms) PGN_MUST_USE;
 /* Many at once, one round trip: keys[i] to values[i] with one ttl; and reading (absent: empty buffer). */
 int pgn_kv_set_many(struct pgn_kv *kv, size_t count, const char *const *keys, const char *const *values, uint64_t ttl_ms) PGN_MUST_USE;
 int pgn_kv_get_many(struct pgn_kv *kv, size_t count, const char *const *keys, struct pgn_buf *ret_values) PGN_MUST_USE;

@@ -35,6 +35,18 @@ static Pigeon__Reply__PayloadCase session_payload(const Pigeon__SessionRequest *
     return r->what_case == PIGEON__SESSION_REQUEST__WHAT_LIST ? PIGEON__REPLY__PAYLOAD_SESSIONS : PIGEON__REPLY__PAYLOAD__NOT_SET;
 }
 
+/* Checks and what presence keeps have subjects of their own: who may do only that has no right on the others. */
+static const char *session_subject(const Pigeon__SessionRequest *r)
+{
+    return r->what_case == PIGEON__SESSION_REQUEST__WHAT_CHECK ? PGN_SUBJ_STO_CHECK : PGN_SUBJ_STO_SESSION;
+}
+
+static const char *dir_subject(const Pigeon__DirRequest *r)
+{
+    bool seen = r->what_case == PIGEON__DIR_REQUEST__WHAT_SEEN || r->what_case == PIGEON__DIR_REQUEST__WHAT_USERS_GET;
+    return seen ? PGN_SUBJ_STO_SEEN : PGN_SUBJ_STO_DIR;
+}
+
 /* Reads only: what a change is answered with is not insisted on. */
 static Pigeon__Reply__PayloadCase dir_payload(const Pigeon__DirRequest *r)
 {
@@ -70,19 +82,19 @@ void pgn_storage_conv(struct pgn_bus *bus, const Pigeon__ConvRequest *request, u
 void pgn_storage_session(struct pgn_bus *bus, const Pigeon__SessionRequest *request, uint64_t timeout_ms, struct pgn_arena *arena,
                          pgn_rpc_done *done, void *ctx)
 {
-    pgn_rpc_call(bus, PGN_SUBJ_STO_SESSION, request, timeout_ms, session_payload(request), arena, done, ctx);
+    pgn_rpc_call(bus, session_subject(request), request, timeout_ms, session_payload(request), arena, done, ctx);
 }
 
 void pgn_storage_dir(struct pgn_bus *bus, const Pigeon__DirRequest *request, uint64_t timeout_ms, struct pgn_arena *arena,
                      pgn_rpc_done *done, void *ctx)
 {
-    pgn_rpc_call(bus, PGN_SUBJ_STO_DIR, request, timeout_ms, dir_payload(request), arena, done, ctx);
+    pgn_rpc_call(bus, dir_subject(request), request, timeout_ms, dir_payload(request), arena, done, ctx);
 }
 
 int pgn_storage_session_sync(struct pgn_bus_sync *bus, const Pigeon__SessionRequest *request, uint64_t timeout_ms, struct pgn_arena *arena,
                              Pigeon__Reply **ret_reply, struct pgn_rpc_problem *problem)
 {
-    return pgn_rpc_call_sync(bus, PGN_SUBJ_STO_SESSION, request, timeout_ms, session_payload(request), arena, ret_reply, problem);
+    return pgn_rpc_call_sync(bus, session_subject(request), request, timeout_ms, session_payload(request), arena, ret_reply, problem);
 }
 
 int pgn_storage_dir_sync(struct pgn_bus_sync *bus, const Pigeon__DirRequest *request, uint64_t timeout_ms, struct pgn_arena *arena,
@@ -216,11 +228,12 @@ int pgn_storage_session_create(struct pgn_bus_sync *bus, Pigeon__Session *sessio
     return pgn_storage_session_sync(bus, &request, PGN_STORAGE_TIMEOUT_MS, arena, &reply, problem);
 }
 
-int pgn_storage_session_revoke(struct pgn_bus_sync *bus, Pigeon__SessionRevoke *revoke, struct pgn_arena *arena,
+int pgn_storage_session_revoke(struct pgn_bus_sync *bus, const char *actor, Pigeon__SessionRevoke *revoke, struct pgn_arena *arena,
                                struct pgn_rpc_problem *problem)
 {
     Pigeon__SessionRequest request = PIGEON__SESSION_REQUEST__INIT;
     Pigeon__Reply *reply;
+    request.actor = pgn_arena_strdup(arena, actor ? actor : "");
     request.what_case = PIGEON__SESSION_REQUEST__WHAT_REVOKE;
     request.revoke = revoke;
     return pgn_storage_session_sync(bus, &request, PGN_STORAGE_TIMEOUT_MS, arena, &reply, problem);

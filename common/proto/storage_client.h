@@ -52,7 +52,8 @@ int pgn_storage_session_check(struct pgn_bus_sync *bus, const uint8_t hash[32], 
                               struct pgn_rpc_problem *problem) PGN_MUST_USE;
 int pgn_storage_session_create(struct pgn_bus_sync *bus, Pigeon__Session *session, struct pgn_arena *arena,
                                struct pgn_rpc_problem *problem) PGN_MUST_USE;
-int pgn_storage_session_revoke(struct pgn_bus_sync *bus, Pigeon__SessionRevoke *revoke, struct pgn_arena *arena,
+/* actor: for the audit log, when it is somebody else than the user; may be NULL. */
+int pgn_storage_session_revoke(struct pgn_bus_sync *bus, const char *actor, Pigeon__SessionRevoke *revoke, struct pgn_arena *arena,
                                struct pgn_rpc_problem *problem) PGN_MUST_USE;
 int pgn_storage_stats(struct pgn_bus_sync *bus, struct pgn_arena *arena, Pigeon__StoreStats **ret_stats,
                       struct pgn_rpc_problem *problem) PGN_MUST_USE;

@@ -1,17 +1,19 @@
 /*
- * NATS subjects: their one home. Who may publish and subscribe what stands beside each; deploy/nats.conf follows it
- * and a lint test compares the two.
+ * NATS subjects: their one home. Who may publish and subscribe what stands beside each; deploy/templates/nats.conf.in
+ * follows it and a lint test compares the two. Who is asked may publish on _INBOX.<who asks>., and on nobody else's.
  */
 #ifndef PGN_PROTO_SUBJECTS_H
 #define PGN_PROTO_SUBJECTS_H
 
 /* Requests and batches; queue groups have the service's name. */
-#define PGN_SUBJ_BATCH       "pgn.msg.batch"   /* gateway -> message: Batch; BatchResult to the reply subject */
+#define PGN_SUBJ_BATCH       "pgn.msg.batch"   /* gateway, api, cli -> message: Batch; BatchResult from message and storage */
 #define PGN_SUBJ_OP          "pgn.msg.op"      /* gateway, api, cli -> message: OpRequest; Reply */
 #define PGN_SUBJ_COMMIT      "pgn.sto.commit"  /* message -> storage: CommitBatch; BatchResult */
 #define PGN_SUBJ_STO_CONV    "pgn.sto.conv"    /* message -> storage: ConvRequest; Reply */
-#define PGN_SUBJ_STO_SESSION "pgn.sto.session" /* gateway, api -> storage: SessionRequest; Reply */
-#define PGN_SUBJ_STO_DIR     "pgn.sto.dir"     /* api, presence, cli -> storage: DirRequest; Reply */
+#define PGN_SUBJ_STO_SESSION "pgn.sto.session" /* api, cli -> storage: SessionRequest; Reply */
+#define PGN_SUBJ_STO_CHECK   "pgn.sto.check"   /* gateway, api -> storage: SessionRequest, only check; Reply */
+#define PGN_SUBJ_STO_DIR     "pgn.sto.dir"     /* api, cli -> storage: DirRequest; Reply */
+#define PGN_SUBJ_STO_SEEN    "pgn.sto.seen"    /* presence -> storage: DirRequest, only users_get and seen; Reply */
 #define PGN_SUBJ_STO_ADMIN   "pgn.sto.admin"   /* api, cli -> storage: AdminRequest; Reply */
 #define PGN_SUBJ_PRS_QUERY   "pgn.prs.query"   /* message -> presence: PresenceRequest; Reply */
 

@@ -157,7 +157,7 @@ static int log_out(struct api_call *call, const char *user)
     Pigeon__SessionRevoke all = PIGEON__SESSION_REVOKE__INIT;
     all.user = api_strdup(call, user);
     all.all = true;
-    int e = pgn_storage_session_revoke(call->api->bus, &all, call->arena, &call->problem);
+    int e = pgn_storage_session_revoke(call->api->bus, call->session.user, &all, call->arena, &call->problem);
     return e == PGN_E_NOT_FOUND ? 0 : e;
 }
 

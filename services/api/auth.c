@@ -105,22 +105,27 @@ static int refuse_locked(struct api_call *call, uint64_t wait_ms)
  */
 static int prove(struct api_call *call, const char *name, const char *password, Pigeon__User **ret_user)
 {
+    struct api_lockout *lockout = call->api->lockout;
     uint64_t wait_ms;
     Pigeon__User *user = NULL;
-    if (api_lockout_closed(call->api->lockout, name, call->address, &wait_ms))
+    if (!api_lockout_enter(lockout, name, call->address, &wait_ms))
         return refuse_locked(call, wait_ms);
     int e = pgn_storage_user_credentials(call->api->bus, name, call->arena, &user, &call->problem);
-    if (e && e != PGN_E_NOT_FOUND)
+    bool unread = e && e != PGN_E_NOT_FOUND;
+    if (!unread)
+        e = api_password_verify(call->api->passwords, user ? user->password_hash : NULL, password);
+    api_lockout_leave(lockout, name, call->address,
+                      e == PGN_E_UNAUTHENTICATED ? API_LOCKOUT_WRONG
+                      : e                        ? API_LOCKOUT_UNKNOWN
+                                                 : API_LOCKOUT_RIGHT);
+    if (unread)
         return api_read_error(call, e);
-    e = api_password_verify(call->api->passwords, user ? user->password_hash : NULL, password);
     if (e == PGN_E_UNAUTHENTICATED) {
         api_count(API_LOGINS_FAILED);
-        api_lockout_failed(call->api->lockout, name, call->address);
         return api_fail(call, e, "wrong user or password");
     }
     if (e)
         return api_fail(call, e, NULL);
-    api_lockout_passed(call->api->lockout, name);
     *ret_user = user;
     return 0;
 }
@@ -144,7 +149,7 @@ int api_login(struct api_call *call)
 static int revoke(struct api_call *call, Pigeon__SessionRevoke *what)
 {
     what->user = call->session.user;
-    int e = pgn_storage_session_revoke(call->api->bus, what, call->arena, &call->problem);
+    int e = pgn_storage_session_revoke(call->api->bus, call->session.user, what, call->arena, &call->problem);
     api_sessions_forget(call->api->sessions, call->session.user);
     return e;
 }

@@ -59,85 +59,86 @@ void api_lockout_free(struct api_lockout **l)
     *l = NULL;
 }
 
-/* What Redis has counted; 0 when it has nothing or does not answer. */
-static int64_t remembered(struct api_lockout *l, const struct key *k)
+/* ---- Redis ---- */
+
+/* Counts one more there: the number with it; 0 when Redis does not answer. */
+static int64_t kv_count(struct api_lockout *l, const struct key *k)
 {
+    int64_t n = 0;
     if (!l->options.kv_take)
         return 0;
-    struct pgn_buf value = {0};
-    pthread_mutex_lock(&l->kv_lock);
-    int e = pgn_kv_get(l->options.kv_take, k->text, &value);
-    pthread_mutex_unlock(&l->kv_lock);
-    int64_t n = e ? 0 : strtoll(pgn_buf_cstr(&value), NULL, 10);
-    pgn_buf_release(&value);
-    if (e && e != PGN_E_NOT_FOUND)
-        api_count(API_CACHE_AWAY);
-    return n;
-}
-
-static bool closed(struct api_lockout *l, const struct key *k, int64_t limit, uint64_t *ret_wait_ms)
-{
-    uint64_t now = pgn_mono_ms(), wait = 0;
-    int64_t n = 0;
-    api_table_lock(l->counters);
-    const struct counter *c = api_table_find(l->counters, k->text, strlen(k->text));
-    if (c && c->until_ms > now) {
-        n = c->failures;
-        wait = c->until_ms - now;
-    }
-    api_table_unlock(l->counters);
-    if (n < limit)
-        n = remembered(l, k);
-    if (n < limit)
-        return false;
-    *ret_wait_ms = wait ? wait : l->options.window_ms;
-    return true;
-}
-
-bool api_lockout_closed(struct api_lockout *l, const char *user, const char *address, uint64_t *ret_wait_ms)
-{
-    struct key account = key_of('u', user), from = key_of('a', address);
-    return closed(l, &account, l->options.failures, ret_wait_ms) || closed(l, &from, l->options.failures * ADDRESS_FACTOR, ret_wait_ms);
-}
-
-static void count_failure(struct api_lockout *l, const struct key *k)
-{
-    uint64_t now = pgn_mono_ms();
-    api_table_lock(l->counters);
-    struct counter *c = api_table_make(l->counters, k->text, strlen(k->text));
-    if (c->until_ms <= now)
-        *c = (struct counter){0, now + l->options.window_ms};
-    c->failures++;
-    api_table_unlock(l->counters);
-    if (!l->options.kv_take)
-        return;
-    int64_t n;
     pthread_mutex_lock(&l->kv_lock);
     int e = pgn_kv_increment(l->options.kv_take, k->text, l->options.window_ms, &n);
     pthread_mutex_unlock(&l->kv_lock);
     if (e)
         api_count(API_CACHE_AWAY);
+    return e ? 0 : n;
 }
 
-void api_lockout_failed(struct api_lockout *l, const char *user, const char *address)
+/* Takes one count back (whole false), or all of them. */
+static void kv_forgive(struct api_lockout *l, const struct key *k, bool whole)
 {
-    struct key account = key_of('u', user), from = key_of('a', address);
-    count_failure(l, &account);
-    count_failure(l, &from);
-}
-
-void api_lockout_passed(struct api_lockout *l, const char *user)
-{
-    struct key account = key_of('u', user);
-    api_table_lock(l->counters);
-    bool failed = api_table_find(l->counters, account.text, strlen(account.text)) != NULL;
-    api_table_drop(l->counters, account.text, strlen(account.text));
-    api_table_unlock(l->counters);
-    if (!l->options.kv_take || (!failed && remembered(l, &account) == 0))
+    if (!l->options.kv_take)
         return;
     pthread_mutex_lock(&l->kv_lock);
-    int e = pgn_kv_delete(l->options.kv_take, account.text);
+    int e = whole ? pgn_kv_delete(l->options.kv_take, k->text) : pgn_kv_decrement(l->options.kv_take, k->text, l->options.window_ms);
     pthread_mutex_unlock(&l->kv_lock);
     if (e && e != PGN_E_NOT_FOUND)
         api_count(API_CACHE_AWAY);
+}
+
+/* ---- one counter ---- */
+
+/* Counts an attempt before it is known how it ends: 0, or how long to wait. What is not let in is not counted in memory. */
+static uint64_t take(struct api_lockout *l, const struct key *k, int64_t limit)
+{
+    uint64_t now = pgn_mono_ms(), wait = 0;
+    api_table_lock(l->counters);
+    struct counter *c = api_table_make(l->counters, k->text, strlen(k->text));
+    if (c->until_ms <= now)
+        *c = (struct counter){0, now + l->options.window_ms};
+    if (c->failures >= limit)
+        wait = c->until_ms - now;
+    else
+        c->failures++;
+    api_table_unlock(l->counters);
+    if (!wait && kv_count(l, k) > limit)
+        wait = l->options.window_ms;
+    return wait;
+}
+
+static void give_back(struct api_lockout *l, const struct key *k, bool whole)
+{
+    api_table_lock(l->counters);
+    struct counter *c = api_table_find(l->counters, k->text, strlen(k->text));
+    if (c && !whole && c->failures > 0)
+        c->failures--;
+    if (c && (whole || c->failures == 0))
+        api_table_drop(l->counters, k->text, strlen(k->text));
+    api_table_unlock(l->counters);
+    kv_forgive(l, k, whole);
+}
+
+/* ---- attempts ---- */
+
+bool api_lockout_enter(struct api_lockout *l, const char *user, const char *address, uint64_t *ret_wait_ms)
+{
+    struct key account = key_of('u', user), from = key_of('a', address);
+    uint64_t wait = take(l, &from, l->options.failures * ADDRESS_FACTOR);
+    if (!wait) {
+        wait = take(l, &account, l->options.failures);
+        if (wait)
+            give_back(l, &from, false);
+    }
+    *ret_wait_ms = wait;
+    return wait == 0;
+}
+
+void api_lockout_leave(struct api_lockout *l, const char *user, const char *address, enum api_lockout_end end)
+{
+    struct key account = key_of('u', user), from = key_of('a', address);
+    if (end == API_LOCKOUT_WRONG)
+        return; /* counted it is */
+    give_back(l, &account, end == API_LOCKOUT_RIGHT);
+    give_back(l, &from, false);
 }

@@ -19,9 +19,14 @@ struct api_lockout_options {
 struct api_lockout *api_lockout_new(const struct api_lockout_options *options);
 void api_lockout_free(struct api_lockout **l);
 
-/* Whether this account or this address has failed too often; then how long to wait. The same for accounts that do not exist. */
-bool api_lockout_closed(struct api_lockout *l, const char *user, const char *address, uint64_t *ret_wait_ms);
-void api_lockout_failed(struct api_lockout *l, const char *user, const char *address);
-void api_lockout_passed(struct api_lockout *l, const char *user); /* forgets the account's failures */
+/*
+ * Before the password is looked at. The attempt is counted as a failure there and then, in one step with the check, so that
+ * guesses side by side cannot pass the limit together. False: this account or this address has failed too often, and for how
+ * long; the same for accounts that do not exist. True: api_lockout_leave must follow.
+ */
+bool api_lockout_enter(struct api_lockout *l, const char *user, const char *address, uint64_t *ret_wait_ms);
+/* WRONG: it stays counted. RIGHT: the account's failures are forgotten. UNKNOWN (nobody looked): this one is taken back. */
+enum api_lockout_end { API_LOCKOUT_WRONG, API_LOCKOUT_RIGHT, API_LOCKOUT_UNKNOWN };
+void api_lockout_leave(struct api_lockout *l, const char *user, const char *address, enum api_lockout_end end);
 
 #endif

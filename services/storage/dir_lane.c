@@ -143,7 +143,17 @@ static void kick(struct sto_dir_lane *lane)
     }
 }
 
-void sto_dir_lane_take(struct sto_dir_lane *lane, const struct pgn_bus_msg *msg, bool session)
+/* What a subject is for. The bus knows who may publish on it, not what is inside. */
+static bool belongs(const struct ask *a, enum sto_ask_kind kind)
+{
+    if (kind == STO_ASK_CHECK)
+        return a->session->what_case == PIGEON__SESSION_REQUEST__WHAT_CHECK;
+    if (kind == STO_ASK_SEEN)
+        return a->dir->what_case == PIGEON__DIR_REQUEST__WHAT_SEEN || a->dir->what_case == PIGEON__DIR_REQUEST__WHAT_USERS_GET;
+    return true;
+}
+
+void sto_dir_lane_take(struct sto_dir_lane *lane, const struct pgn_bus_msg *msg, enum sto_ask_kind kind)
 {
     struct ask *a;
 
@@ -157,13 +167,19 @@ void sto_dir_lane_take(struct sto_dir_lane *lane, const struct pgn_bus_msg *msg,
     a = pgn_calloc(1, sizeof *a);
     a->arena = pgn_arena_new(ARENA_BYTES);
     a->reply = pgn_strdup(msg->reply);
-    if (session)
+    if (kind == STO_ASK_SESSION || kind == STO_ASK_CHECK)
         a->session = PGN_PB_UNPACK(Pigeon__SessionRequest, pigeon__session_request, a->arena, msg->data, msg->len);
     else
         a->dir = PGN_PB_UNPACK(Pigeon__DirRequest, pigeon__dir_request, a->arena, msg->data, msg->len);
     if (!a->session && !a->dir) {
         sto_count(STO_M_MALFORMED, 1);
         sto_answer_error(lane->service, msg->reply, PGN_E_INVALID, 0);
+        ask_free(a);
+        return;
+    }
+    if (!belongs(a, kind)) {
+        pgn_log_limited(PGN_WARN, 10000, "a request on %s that does not belong there was refused", msg->subject);
+        sto_answer_error(lane->service, msg->reply, PGN_E_FORBIDDEN, 0);
         ask_free(a);
         return;
     }

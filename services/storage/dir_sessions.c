@@ -251,6 +251,8 @@ int sto_session_revoke(struct sto_asking *a, const Pigeon__SessionRevoke *in, co
         return error;
     if (r.count == 0)
         return in->all ? 0 : sto_ask_error(a, PGN_E_NOT_FOUND, "no such session");
+    if (a->actor[0] && strcmp(a->actor, user) != 0 && (error = sto_audit(a, "session.revoke", user, in->all ? "all" : in->device)) != 0)
+        return error;
     return revoke_these(a, user, &r, code);
 }
 
@@ -354,7 +356,7 @@ static int session_do(struct sto_asking *a, const Pigeon__SessionRequest *in)
 int sto_dir_session(struct sto_dir *dir, const Pigeon__SessionRequest *request, struct pgn_arena *arena, Pigeon__Reply *ret,
                     struct sto_effects *effects)
 {
-    struct sto_asking a = {dir, arena, ret, effects, "", pgn_wall_ms()};
+    struct sto_asking a = {dir, arena, ret, effects, request->actor, pgn_wall_ms()};
     size_t events = effects->event_count;
     bool writes = request->what_case == PIGEON__SESSION_REQUEST__WHAT_CREATE || request->what_case == PIGEON__SESSION_REQUEST__WHAT_REVOKE;
     int error = writes ? sto_sql_run(dir, STO_SQL_SAVE, NULL, "") : 0;

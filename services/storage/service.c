@@ -53,11 +53,19 @@ static void on_conv(void *ctx, const struct pgn_bus_msg *msg)
 }
 static void on_session(void *ctx, const struct pgn_bus_msg *msg)
 {
-    sto_dir_lane_take(((struct sto_service *)ctx)->dir, msg, true);
+    sto_dir_lane_take(((struct sto_service *)ctx)->dir, msg, STO_ASK_SESSION);
+}
+static void on_check(void *ctx, const struct pgn_bus_msg *msg)
+{
+    sto_dir_lane_take(((struct sto_service *)ctx)->dir, msg, STO_ASK_CHECK);
+}
+static void on_seen(void *ctx, const struct pgn_bus_msg *msg)
+{
+    sto_dir_lane_take(((struct sto_service *)ctx)->dir, msg, STO_ASK_SEEN);
 }
 static void on_dir(void *ctx, const struct pgn_bus_msg *msg)
 {
-    sto_dir_lane_take(((struct sto_service *)ctx)->dir, msg, false);
+    sto_dir_lane_take(((struct sto_service *)ctx)->dir, msg, STO_ASK_DIR);
 }
 static void on_admin(void *ctx, const struct pgn_bus_msg *msg)
 {
@@ -70,8 +78,8 @@ static int subscribe(struct sto_service *s)
         const char *subject;
         pgn_bus_handler *handler;
     } all[] = {
-        {PGN_SUBJ_COMMIT, on_commit}, {PGN_SUBJ_STO_CONV, on_conv},   {PGN_SUBJ_STO_SESSION, on_session},
-        {PGN_SUBJ_STO_DIR, on_dir},   {PGN_SUBJ_STO_ADMIN, on_admin},
+        {PGN_SUBJ_COMMIT, on_commit}, {PGN_SUBJ_STO_CONV, on_conv}, {PGN_SUBJ_STO_SESSION, on_session}, {PGN_SUBJ_STO_CHECK, on_check},
+        {PGN_SUBJ_STO_DIR, on_dir},   {PGN_SUBJ_STO_SEEN, on_seen}, {PGN_SUBJ_STO_ADMIN, on_admin},
     };
     int error = 0;
 

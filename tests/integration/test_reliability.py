@@ -48,7 +48,7 @@ class Stage:
         self.cluster = Cluster(folder, services=("gateway",))
         self.cluster.start("nats")
         self.checks, self.groups, self.before_check, self.on_op = 0, [], None, None
-        self.storage = Bus(self.cluster, "storage", {"pgn.sto.session": self.session})
+        self.storage = Bus(self.cluster, "storage", {"pgn.sto.check": self.session})
         self.message = Bus(self.cluster, "message", {"pgn.msg.op": self.op})
         self.cluster.start("gateway")
 

@@ -140,22 +140,30 @@ static struct api_lockout *lockout_of_three(void)
     return api_lockout_new(&(struct api_lockout_options){.failures = 3, .window_ms = 60000});
 }
 
+/* One attempt from there that ends so; false: it was not let in. */
+static bool attempt(struct api_lockout *l, const char *user, const char *address, enum api_lockout_end end, uint64_t *ret_wait)
+{
+    if (!api_lockout_enter(l, user, address, ret_wait))
+        return false;
+    api_lockout_leave(l, user, address, end);
+    return true;
+}
+
 static void accounts_are_locked_for_a_while(void **state)
 {
     uint64_t wait = 0;
     (void)state;
     struct api_lockout *l = lockout_of_three();
     for (int i = 0; i < 3; i++) {
-        assert_false(api_lockout_closed(l, "alice", "10.0.0.1", &wait));
-        api_lockout_failed(l, "alice", "10.0.0.1");
+        assert_true(attempt(l, "alice", "10.0.0.1", API_LOCKOUT_WRONG, &wait));
         now_ms += 1000;
     }
-    assert_true(api_lockout_closed(l, "alice", "10.0.0.1", &wait));
+    assert_false(attempt(l, "alice", "10.0.0.1", API_LOCKOUT_WRONG, &wait));
     assert_int_equal(wait, 57000);
-    assert_true(api_lockout_closed(l, "alice", "10.0.0.2", &wait)); /* from anywhere */
-    assert_false(api_lockout_closed(l, "bob", "10.0.0.1", &wait));
+    assert_false(attempt(l, "alice", "10.0.0.2", API_LOCKOUT_RIGHT, &wait)); /* from anywhere, even with the right one */
+    assert_true(attempt(l, "bob", "10.0.0.1", API_LOCKOUT_WRONG, &wait));
     now_ms += 57000;
-    assert_false(api_lockout_closed(l, "alice", "10.0.0.1", &wait));
+    assert_true(attempt(l, "alice", "10.0.0.1", API_LOCKOUT_WRONG, &wait));
     api_lockout_free(&l);
 }
 
@@ -164,11 +172,13 @@ static void a_right_password_forgives(void **state)
     uint64_t wait = 0;
     (void)state;
     struct api_lockout *l = lockout_of_three();
-    api_lockout_failed(l, "alice", "10.0.0.1");
-    api_lockout_failed(l, "alice", "10.0.0.1");
-    api_lockout_passed(l, "alice");
-    api_lockout_failed(l, "alice", "10.0.0.1");
-    assert_false(api_lockout_closed(l, "alice", "10.0.0.1", &wait));
+    for (int i = 0; i < 3; i++) {
+        assert_true(attempt(l, "alice", "10.0.0.1", API_LOCKOUT_WRONG, &wait));
+        assert_true(attempt(l, "alice", "10.0.0.1", API_LOCKOUT_WRONG, &wait));
+        assert_true(attempt(l, "alice", "10.0.0.1", API_LOCKOUT_RIGHT, &wait));
+    }
+    for (int i = 0; i < 100; i++) /* nobody looked at the password: it counts nowhere */
+        assert_true(attempt(l, "alice", "10.0.0.1", API_LOCKOUT_UNKNOWN, &wait));
     api_lockout_free(&l);
 }
 
@@ -180,11 +190,26 @@ static void addresses_are_locked_over_many_accounts(void **state)
     struct api_lockout *l = lockout_of_three();
     for (int i = 0; i < 30; i++) {
         snprintf(user, sizeof user, "user%d", i);
-        assert_false(api_lockout_closed(l, user, "10.0.0.1", &wait));
-        api_lockout_failed(l, user, "10.0.0.1");
+        assert_true(attempt(l, user, "10.0.0.1", API_LOCKOUT_WRONG, &wait));
     }
-    assert_true(api_lockout_closed(l, "someone", "10.0.0.1", &wait));
-    assert_false(api_lockout_closed(l, "someone", "10.0.0.2", &wait));
+    assert_false(attempt(l, "someone", "10.0.0.1", API_LOCKOUT_RIGHT, &wait));
+    assert_true(attempt(l, "someone", "10.0.0.2", API_LOCKOUT_RIGHT, &wait));
+    api_lockout_free(&l);
+}
+
+/* Guesses whose answers are all still being computed. */
+static void guesses_side_by_side_do_not_pass_together(void **state)
+{
+    uint64_t wait = 0;
+    (void)state;
+    struct api_lockout *l = lockout_of_three();
+    for (int i = 0; i < 3; i++)
+        assert_true(api_lockout_enter(l, "alice", "10.0.0.1", &wait));
+    for (int i = 0; i < 50; i++)
+        assert_false(api_lockout_enter(l, "alice", "10.0.0.2", &wait));
+    for (int i = 0; i < 3; i++)
+        api_lockout_leave(l, "alice", "10.0.0.1", API_LOCKOUT_UNKNOWN);
+    assert_true(api_lockout_enter(l, "alice", "10.0.0.1", &wait));
     api_lockout_free(&l);
 }
 
@@ -225,6 +250,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(accounts_are_locked_for_a_while, frozen_clock, real_clock),
         cmocka_unit_test_setup_teardown(a_right_password_forgives, frozen_clock, real_clock),
         cmocka_unit_test_setup_teardown(addresses_are_locked_over_many_accounts, frozen_clock, real_clock),
+        cmocka_unit_test_setup_teardown(guesses_side_by_side_do_not_pass_together, frozen_clock, real_clock),
         cmocka_unit_test_setup_teardown(buckets_fill_by_the_clock, frozen_clock, real_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

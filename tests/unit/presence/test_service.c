@@ -289,7 +289,7 @@ static void connect_bus(struct world *w)
     until(w, connected, 0);
     struct pgn_bus_sub *sub;
     assert_int_equal(pgn_bus_subscribe(w->bus, PGN_SUBJ_GW_ALL, NULL, on_ask, w, &sub), 0);
-    assert_int_equal(pgn_bus_subscribe(w->bus, PGN_SUBJ_STO_DIR, NULL, on_storage, w, &sub), 0);
+    assert_int_equal(pgn_bus_subscribe(w->bus, PGN_SUBJ_STO_SEEN, NULL, on_storage, w, &sub), 0);
     assert_int_equal(pgn_bus_subscribe(w->bus, PGN_SUBJ_PRESENCE "alice", NULL, on_presence, w, &sub), 0);
     assert_int_equal(pgn_bus_subscribe(w->bus, PGN_SUBJ_LOAD, NULL, on_load, w, &sub), 0);
 }
