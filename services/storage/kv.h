@@ -65,6 +65,14 @@ struct sto_kv_ops {
     /* Tries to get well again after a failed write; 0 when writes may be tried (what is stored may have changed). Committer only. */
     int (*recover)(struct sto_kv *kv);
     uint64_t (*bytes)(struct sto_kv *kv); /* on disk */
+    /*
+     * Of engines that other processes write to as well; NULL elsewhere. A group commit stands between begin and end; *ret_moved: rows read
+     * before may be old. write may then answer PGN_E_STALE: somebody else wrote first, nothing was stored, all is to be read and done again.
+     * confirm, instead of a write when there is nothing to write: PGN_E_STALE when what was read was not the newest.
+     */
+    int (*commit_begin)(struct sto_kv *kv, bool *ret_moved);
+    void (*commit_end)(struct sto_kv *kv);
+    int (*confirm)(struct sto_kv *kv);
     /* A consistent copy into a new directory; PGN_E_INVALID when the engine has no files. Any thread. */
     int (*checkpoint)(struct sto_kv *kv, const char *directory);
     void (*close)(struct sto_kv *kv); /* frees it */

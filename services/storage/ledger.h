@@ -6,8 +6,8 @@
  * Rule that everything rests on: whoever inserts n has materialised, or seen materialised, every entry below n. So only the newest
  * entry can be one whose rows are missing, and whoever meets it writes them (guarded puts: idempotent).
  *
- * One lock a process: between sto_ledger_begin and sto_ledger_end nobody else of this process appends, catches up or applies.
- * Any thread may call; begin and end on the same one. The sink's functions are called under the lock, by whichever thread holds it.
+ * One lock a process: between sto_ledger_lock and sto_ledger_unlock nobody else of this process appends, catches up or applies.
+ * Any thread. The sink's functions are called under the lock, by whichever thread holds it.
  */
 #ifndef STO_LEDGER_H
 #define STO_LEDGER_H
@@ -69,10 +69,17 @@ int sto_ledger_append(struct sto_ledger *l, const struct sto_kv_put *puts, size_
 int sto_ledger_confirm(struct sto_ledger *l) PGN_MUST_USE;
 /* Locked. After PGN_E_UNCERTAIN or PGN_E_UNAVAILABLE: 0 when it is known again what is stored, and all of it is applied. */
 int sto_ledger_recover(struct sto_ledger *l) PGN_MUST_USE;
+/* Locked. What is in memory cannot be trusted: the next catch_up loads everything again. */
+void sto_ledger_distrust(struct sto_ledger *l);
 
 /* Not locked. Everything that was acknowledged anywhere before this call is applied when it returns 0. One probe serves all who wait. */
 int sto_ledger_refresh(struct sto_ledger *l) PGN_MUST_USE;
 /* Any time. The newest entry that is applied here. */
 uint64_t sto_ledger_position(const struct sto_ledger *l);
+const char *sto_ledger_epoch(const struct sto_ledger *l); /* the store's, the same for all instances and for ever; constant after open */
+
+/* One thread, the keeper's. note_applied: where the next start begins. trim: removes entries that were seen a retention ago. */
+int sto_ledger_note_applied(struct sto_ledger *l) PGN_MUST_USE;
+int sto_ledger_trim(struct sto_ledger *l) PGN_MUST_USE;
 
 #endif

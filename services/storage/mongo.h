@@ -22,7 +22,7 @@ struct sto_mongo_options {
     const char *uri;                                            /* mongodb://host:port/?options, without user and password */
     const char *database;                                       /* "pigeon" */
     const char *user, *password, *auth_source, *auth_mechanism; /* user "": none */
-    bool tls, tls_insecure_names;
+    bool tls;
     const char *tls_ca, *tls_cert; /* PEM files, "": the system's, none */
     uint32_t timeout_ms;           /* of one operation; 0: 10 s */
 };
@@ -61,7 +61,6 @@ struct sto_puts {
     mongoc_collection_t *collection;
     mongoc_bulk_operation_t *bulk;
     size_t count;
-    bool replace;
 };
 void sto_puts_begin(struct sto_puts *p, struct sto_mongo *m, mongoc_client_t *client, const char *collection);
 /* Sets these fields, keeps others that the document has. fields without _id and g. */

@@ -86,5 +86,7 @@ void sto_txn_put(struct sto_txn *t, enum sto_cf cf, const struct sto_key *key, s
 
 int sto_txn_write(struct sto_txn *t, bool sync)
 {
-    return t->count ? t->kv->ops->write(t->kv, t->puts, t->count, sync) : 0;
+    if (t->count)
+        return t->kv->ops->write(t->kv, t->puts, t->count, sync);
+    return t->kv->ops->confirm ? t->kv->ops->confirm(t->kv) : 0;
 }
