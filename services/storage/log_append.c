@@ -83,20 +83,38 @@ static void mention(struct sto_doing *d, const Pigeon__Append *a)
     }
 }
 
-static void files_link(struct sto_doing *d, const Pigeon__Body *body)
+/* One more, or one less, of user's messages in this conversation shows the file. */
+static int file_count(struct sto_doing *d, const char *id, const char *user, bool more)
+{
+    struct sto_key key = sto_key_file(id, user, d->head->conv);
+    struct pgn_buf *value = &d->c->log->value;
+    uint32_t count = 0;
+    int error = sto_txn_get(&d->c->txn, STO_CF_MAIN, &key, value);
+
+    if (error && error != PGN_E_NOT_FOUND)
+        return error;
+    if (!error)
+        count = sto_file_links_get(sto_slice_buf(value));
+    if (more ? count < UINT32_MAX : count > 0)
+        count = more ? count + 1 : count - 1;
+    uint8_t bytes[4];
+    sto_txn_put(&d->c->txn, STO_CF_MAIN, &key, sto_file_links_put(bytes, count));
+    return 0;
+}
+
+int sto_files_link(struct sto_doing *d, const Pigeon__Body *body, const char *user, bool more)
 {
     const char *ids[2] = {NULL, NULL};
+    int error = 0;
 
     if (body && body->file) {
         ids[0] = body->file->file_id;
         ids[1] = body->file->thumb_id;
     }
-    for (size_t i = 0; i < PGN_COUNT(ids); i++) {
-        if (!ids[i] || !ids[i][0] || strlen(ids[i]) > 40)
-            continue;
-        struct sto_key key = sto_key_file(ids[i], d->item->user, d->head->conv);
-        sto_txn_put(&d->c->txn, STO_CF_MAIN, &key, sto_slice_of("", 0));
-    }
+    for (size_t i = 0; !error && i < PGN_COUNT(ids); i++)
+        if (ids[i] && ids[i][0] && strlen(ids[i]) <= 40)
+            error = file_count(d, ids[i], user, more);
+    return error;
 }
 
 /* The sender's row of a group, or nothing to get for a direct conversation. */
@@ -154,7 +172,8 @@ int sto_item_append(struct sto_doing *d, const Pigeon__Append *a)
     if (d->head->st.kind == STO_GROUP)
         sto_member_put(d, d->item->user, &member);
     mention(d, a);
-    files_link(d, a->operation && a->operation->op == PIGEON__OP__edit ? a->operation->body : a->body);
+    if ((error = sto_files_link(d, a->operation ? NULL : a->body, d->item->user, true)) != 0)
+        return error;
     if (created)
         sto_publish_changed(d, 0);
     return 0;

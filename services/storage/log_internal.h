@@ -90,6 +90,8 @@ void sto_answer_sent(struct sto_doing *d, uint64_t seq, const char *message_id, 
 int sto_item_append(struct sto_doing *d, const Pigeon__Append *a);
 int sto_item_mark(struct sto_doing *d, const Pigeon__Mark *in);
 /* log_operation.c: recall, edit, react on their target; log_change.c: groups. Both return 0, or the item's error with nothing changed. */
+/* Counts the files that body shows to the conversation, or (more false) no longer shows. Only what is no edit has any. */
+int sto_files_link(struct sto_doing *d, const Pigeon__Body *body, const char *user, bool more) PGN_MUST_USE;
 int sto_operation_apply(struct sto_doing *d, const Pigeon__Append *append, uint64_t first_seq, uint64_t op_seq);
 int sto_group_change(struct sto_doing *d, const Pigeon__GroupChange *change);
 void sto_memberships_publish(struct sto_doing *d, const Pigeon__GroupChange *change);

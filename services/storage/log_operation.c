@@ -38,6 +38,9 @@ static int recall(struct sto_doing *d, struct sto_msg_row *row, Pigeon__Message 
         if (error)
             return error;
     }
+    int error = sto_files_link(d, m->body, m->from, false);
+    if (error)
+        return error;
     row->edits = 0;
     m->recalled = true;
     m->body = NULL;

@@ -368,9 +368,11 @@ struct links {
 static bool link_visit(void *ctx, struct sto_slice key, struct sto_slice value)
 {
     struct links *l = ctx;
+
+    if (sto_file_links_get(value) == 0)
+        return true; /* recalled */
     char *text = sto_arena_text(l->arena, (const char *)key.data + l->prefix, key.len - l->prefix);
 
-    (void)value;
     l->link[l->count].user = text;
     l->link[l->count].conv = text + strlen(text) + 1 <= text + (key.len - l->prefix) ? text + strlen(text) + 1 : text + strlen(text);
     l->link[l->count].good = false;

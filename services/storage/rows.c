@@ -100,6 +100,20 @@ struct sto_key sto_key_file(const char *file, const char *user, const char *conv
     return k;
 }
 
+uint32_t sto_file_links_get(struct sto_slice value)
+{
+    const uint8_t *b = value.data;
+
+    return value.len == 4 ? (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3] : 1;
+}
+
+struct sto_slice sto_file_links_put(uint8_t bytes[4], uint32_t count)
+{
+    for (int i = 0; i < 4; i++)
+        bytes[i] = (uint8_t)(count >> (24 - 8 * i));
+    return sto_slice_of(bytes, 4);
+}
+
 struct sto_key sto_key_meta(const char *name)
 {
     struct sto_key k = key_begin('!');

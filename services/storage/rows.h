@@ -6,7 +6,7 @@
  *          s<num>                         sto_state_row     what changes with each message
  *          m<num><user>                   sto_member_row    groups only
  *          u<user> 0 <num>                kind, gone, conv id: the user's conversations
- *          f<file id> 0 <user> 0 <conv>   empty: user sent this file to conv
+ *          f<file id> 0 <user> 0 <conv>   u32: so many of user's messages there show this file (empty: one)
  *          n<num>                         conv id
  *          !<name>                        store-wide values
  *   msg    <num><seq>                     sto_msg_row
@@ -41,6 +41,8 @@ struct sto_key sto_key_member(uint64_t num, const char *user); /* user "": the f
 struct sto_key sto_key_user(const char *user, uint64_t num);
 struct sto_key sto_key_file(const char *file, const char *user, const char *conv);
 struct sto_key sto_key_file_prefix(const char *file);
+uint32_t sto_file_links_get(struct sto_slice value);
+struct sto_slice sto_file_links_put(uint8_t bytes[4], uint32_t count);
 struct sto_key sto_key_meta(const char *name);
 struct sto_key sto_key_msg(uint64_t num, uint64_t seq);
 /* The first key behind all that begin with this one. */

@@ -140,6 +140,21 @@ static void log_lines(const char *text)
     }
 }
 
+/* Every start logs how many entries there are: those cut off at the end show by that, all others by the chain. */
+static void audit_check(struct sto_store *store)
+{
+    uint64_t count = 0, bad = 0;
+    int error = store->ops->audit_verify(store, &count, &bad);
+
+    if (error)
+        pgn_log(PGN_ERR, "the audit log cannot be checked: %s", pgn_error_info(error)->text);
+    else if (bad)
+        pgn_log(PGN_ERR, "the audit log was tampered with: entry %llu is not what was written, or one before it is missing",
+                (unsigned long long)bad);
+    else
+        pgn_log(PGN_INFO, "the audit log is whole: %llu entries", (unsigned long long)count);
+}
+
 static int store_open(struct sto_service *s)
 {
     const struct pgn_config *config = s->svc->config;
@@ -159,6 +174,8 @@ static int store_open(struct sto_service *s)
     else
         log_lines(pgn_buf_cstr(&s->store->notes));
     pgn_buf_release(&problem);
+    if (!error)
+        audit_check(s->store);
     return error;
 }
 

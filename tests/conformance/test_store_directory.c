@@ -515,6 +515,31 @@ static void files_are_read_by_those_they_were_sent_to(void **state)
     assert_int_equal(file_ask(k, "f1", "eve", false), PGN_E_FORBIDDEN);
 }
 
+static void recalled_files_are_closed(void **state)
+{
+    struct kit *k = kit_of(state);
+
+    kit_users(k, "alice", "bob", "carol", NULL);
+    const char *conv = kit_direct(k, "alice", "bob"), *other = kit_direct(k, "alice", "carol");
+    assert_int_equal(file_put(k, "f1", "alice", 1), 0);
+    send_file(k, "alice", conv, "f1", "1");
+    send_file(k, "alice", conv, "f1", "2");
+    send_file(k, "alice", other, "f1", "3");
+    kit_operation(k, "alice", conv, PIGEON__OP__recall, 1, "r1");
+    assert_int_equal(kit_commit(k), 0);
+    assert_int_equal(file_ask(k, "f1", "bob", false), 0); /* the second message shows it still */
+    kit_operation(k, "alice", conv, PIGEON__OP__recall, 2, "r2");
+    assert_int_equal(kit_commit(k), 0);
+    assert_int_equal(file_ask(k, "f1", "bob", false), PGN_E_FORBIDDEN);
+    assert_int_equal(file_ask(k, "f1", "carol", false), 0);
+    assert_int_equal(file_ask(k, "f1", "alice", false), 0);
+    /* Who remembers its id cannot open it again by sending it. */
+    send_file(k, "bob", conv, "f1", "4");
+    assert_int_equal(file_ask(k, "f1", "bob", false), PGN_E_FORBIDDEN);
+    send_file(k, "alice", conv, "f1", "5");
+    assert_int_equal(file_ask(k, "f1", "bob", false), 0);
+}
+
 /* ---- audit ---- */
 
 static void audit_is_a_chain(void **state)
@@ -557,6 +582,7 @@ int main(void)
         KIT_TEST(invitations_are_used_up),
         KIT_TEST(files_have_a_quota),
         KIT_TEST(files_are_read_by_those_they_were_sent_to),
+        KIT_TEST(recalled_files_are_closed),
         KIT_TEST(audit_is_a_chain),
     };
 
