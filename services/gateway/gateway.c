@@ -98,8 +98,8 @@ static const void *topic_key(const void *value, size_t *ret_len)
 
 int gw_init(struct pgn_svc *svc)
 {
-    static struct gateway the_gateway; /* one a process */
-    struct gateway *gw = &the_gateway;
+    static struct gateway *the_gateway; /* one a process, and never freed: see gw_fini; a simulated one (tests/sim) has several */
+    struct gateway *gw = the_gateway = pgn_calloc(1, sizeof *gw);
     gw->svc = svc;
     gw->config = svc->config;
     gw->loop = svc->loop;

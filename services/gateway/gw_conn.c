@@ -20,9 +20,10 @@
 #include <unistd.h>
 
 enum {
-    CLOSE_MS = 2000,  /* for the peer's close frame */
-    FLUSH_MS = 3000,  /* to take what was said last */
-    HELD_MAX = 65536, /* behind a hello; more stays in the kernel */
+    CLOSE_MS = 2000,     /* for the peer's close frame */
+    FLUSH_MS = 3000,     /* to take what was said last */
+    HELD_MAX = 65536,    /* behind a hello; more stays in the kernel */
+    ECHO_MAX = 64 << 20, /* test builds: a message that is sent back */
 };
 
 enum timeout { NONE, KEEP, HELLO_TIME, HEARTBEAT, CLOSE_TIME, FLUSH_TIME };
@@ -34,9 +35,10 @@ static const struct {
     enum timeout timeout;
     unsigned next;
 } states[GW_STATES] = {
-    [GW_UPGRADE] = {"upgrade", HELLO_TIME, TO(GW_HELLO) | TO(GW_FLUSH) | TO(GW_CLOSED)},
+    [GW_UPGRADE] = {"upgrade", HELLO_TIME, TO(GW_HELLO) | TO(GW_ECHO) | TO(GW_FLUSH) | TO(GW_CLOSED)},
     [GW_HELLO] = {"hello", KEEP, TO(GW_CHECK) | TO(GW_CLOSING) | TO(GW_FLUSH) | TO(GW_CLOSED)},
     [GW_CHECK] = {"check", NONE, TO(GW_LIVE) | TO(GW_CLOSING) | TO(GW_FLUSH) | TO(GW_CLOSED)},
+    [GW_ECHO] = {"echo", NONE, TO(GW_CLOSING) | TO(GW_FLUSH) | TO(GW_CLOSED)},
     [GW_LIVE] = {"live", HEARTBEAT, TO(GW_CLOSING) | TO(GW_FLUSH) | TO(GW_CLOSED)},
     [GW_CLOSING] = {"closing", CLOSE_TIME, TO(GW_FLUSH) | TO(GW_CLOSED)},
     [GW_FLUSH] = {"flush", FLUSH_TIME, TO(GW_CLOSED)},
@@ -208,6 +210,7 @@ static void on_due(struct pgn_timer *t)
         look_at_heartbeat(c);
         return;
     case GW_CHECK:
+    case GW_ECHO:
     case GW_CLOSING:
     case GW_FLUSH:
     case GW_CLOSED:
@@ -265,6 +268,10 @@ static void on_message(struct gw_conn *c, const struct gw_ws_message *m)
         if (c->state == GW_CLOSING)
             return;
         gw_count(GW_M_FRAMES_IN, 1);
+        if (c->state == GW_ECHO) {
+            gw_write_echo(c, m->opcode, m->data, m->len);
+            return;
+        }
         gw_ops_frame(c, m->opcode, m->data, m->len);
         return;
     case GW_WS_CONTINUATION:
@@ -278,8 +285,10 @@ static void read_frames(struct gw_conn *c, uint8_t *data, size_t len)
     const struct pgn_config *config = c->gw->config;
     uint8_t *at = data;
     const uint8_t *end = data + len;
-    while (c->state == GW_HELLO || c->state == GW_LIVE || c->state == GW_CLOSING) {
-        size_t limit = (size_t)(c->state == GW_HELLO ? config->limits_hello_bytes : config->limits_frame_bytes);
+    while (c->state == GW_HELLO || c->state == GW_ECHO || c->state == GW_LIVE || c->state == GW_CLOSING) {
+        size_t limit = (size_t)(c->state == GW_HELLO  ? config->limits_hello_bytes
+                                : c->state == GW_ECHO ? ECHO_MAX
+                                                      : config->limits_frame_bytes);
         struct gw_ws_message m;
         enum gw_ws_result r = gw_ws_next(&c->ws, &at, end, limit, &m);
         if (r == GW_WS_MORE)
@@ -361,7 +370,7 @@ static void read_upgrade(struct gw_conn *c, uint8_t *data, size_t len)
         return;
     gw_write_accept(c, &up);
     c->encoding = (uint8_t)up.encoding;
-    gw_conn_move(c, GW_HELLO);
+    gw_conn_move(c, up.echo ? GW_ECHO : GW_HELLO);
     struct pgn_buf *held = c->held;
     c->held = NULL;
     read_frames(c, data + used, len - used);
@@ -389,6 +398,7 @@ static void read_some(struct gw_conn *c)
         read_upgrade(c, gw->read, (size_t)n);
         return;
     case GW_HELLO:
+    case GW_ECHO:
     case GW_LIVE:
     case GW_CLOSING:
         read_frames(c, gw->read, (size_t)n);

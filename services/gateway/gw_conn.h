@@ -18,6 +18,7 @@ enum gw_conn_state {
     GW_UPGRADE, /* waits for the upgrade request */
     GW_HELLO,   /* a WebSocket; waits for hello */
     GW_CHECK,   /* hello is being checked; what comes meanwhile is kept */
+    GW_ECHO,    /* test builds only: sends back what comes, knows no session */
     GW_LIVE,    /* a session */
     GW_CLOSING, /* a close frame is on its way; waits for the peer's */
     GW_FLUSH,   /* nothing is read any more; closed when all is written */

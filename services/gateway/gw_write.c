@@ -151,6 +151,11 @@ void gw_write_pong(struct gw_conn *c, const void *data, size_t len)
     gw_frame_unref(&f);
 }
 
+void gw_write_echo(struct gw_conn *c, enum gw_ws_opcode opcode, const void *data, size_t len)
+{
+    queue_own(c, gw_frame_new(opcode, data, len));
+}
+
 bool gw_write_stuck(const struct gw_conn *c, uint64_t now_ms)
 {
     return c->out && (uint32_t)now_ms - c->out->waiting_ms >= STUCK_MS;
