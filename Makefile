@@ -23,6 +23,7 @@ CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fst
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 CFLAGS_debug := -O1 -g -DPGN_TEST_FAULTS
 CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DPGN_TEST_FAULTS
+CFLAGS_sim := -O2 -g -DPGN_TEST_FAULTS
 CFLAGS_tsan := -O1 -g -fsanitize=thread -DPGN_TEST_FAULTS
 CFLAGS_coverage := -O0 -g --coverage -DPGN_TEST_FAULTS
 CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -DPGN_FUZZ
@@ -100,6 +101,7 @@ $(B)/pigeon-load: $(patsubst %.c,$(B)/%.o,$(wildcard loadtest/*.c)) $(COMMON_LIB
 test_svc = $(filter $(notdir $(wildcard services/*)),$(if $(filter tests/conformance/%,$(1)),storage,$(word 3,$(subst /, ,$(1)))))
 test_obj = $(foreach s,$(call test_svc,$(1)),$(filter-out $(B)/services/$(s)/main.o,$(call SVC_OBJ,$(s)))) \
            $(if $(filter tests/unit/loadtest/%,$(1)),$(filter-out %/main.o,$(patsubst %.c,$(B)/%.o,$(wildcard loadtest/*.c)))) \
+           $(if $(filter tests/unit/powerfs/%,$(1)),$(B)/tests/powerfs/disk.o $(B)/tests/powerfs/cut.o) \
            $(if $(filter tests/conformance/%,$(1)),$(patsubst %.c,$(B)/%.o,$(wildcard tests/conformance/support/*.c)))
 # Objects that a fuzz target needs from a service: its first line says  // needs: services/<name>
 fuzz_svc = $(patsubst services/%,%,$(shell sed -n '1s,^// needs: ,,p' $(1)))
@@ -113,6 +115,22 @@ $(FUZZ_BIN): $(B)/%: $(B)/%.o $$(call fuzz_obj,$$*.c) $(COMMON_LIB)
 
 $(B)/bench-store: $(B)/tests/bench/bench_store.o $(filter-out %/main.o,$(call SVC_OBJ,storage)) $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_storage) $(LIBS)
+
+# The simulation: of the services' objects only those are taken that tests/sim does not stand in for.
+SIM_SERVICES := storage message gateway
+SIM_WRAP := recv sendmsg close shutdown getpeername usleep
+$(B)/libsim.a: $(foreach s,$(SIM_SERVICES),$(filter-out %/main.o,$(call SVC_OBJ,$(s))))
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/pigeon-sim: $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c)) $(B)/libsim.a $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(foreach s,$(SIM_SERVICES),$(LIBS_$(s))) $(LIBS)
+
+# The file system that forgets what was not synced (drills 3 and 4).
+$(B)/tests/powerfs/%.o: CFLAGS_EXTRA += $(call PKG,cflags,fuse3)
+$(B)/powerfs: $(patsubst %.c,$(B)/%.o,$(wildcard tests/powerfs/*.c))
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(call PKG,libs,fuse3)
+.PHONY: powerfs
+powerfs: $(B)/powerfs
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

@@ -9,7 +9,7 @@ packages_for() {
                  librocksdb-dev libsqlite3-dev libcivetweb-dev libjansson-dev libyaml-dev libsodium-dev libxxhash-dev zlib1g-dev libssl-dev libmongoc-dev" ;;
     run) echo "nats-server redis-server nginx runit curl iproute2 procps" ;;
     web) command -v npm >/dev/null 2>&1 || echo "nodejs npm" ;;
-    test) echo "libcmocka-dev python3-venv chromium prometheus nats-server redis-server nginx runit curl fonts-noto-cjk" ;;
+    test) echo "libcmocka-dev libfuse3-dev python3-venv chromium prometheus nats-server redis-server nginx runit curl fonts-noto-cjk" ;;
     lint) echo "clang-format-14 clang-tidy-14 cppcheck" ;;
     fuzz) echo "clang-14 libclang-rt-14-dev llvm-14" ;;
     *) fail "install.sh: unknown set of packages: $1" ;;
