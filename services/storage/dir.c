@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "services/storage/dir_internal.h"
+#include "services/storage/dir_replica.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,7 @@ static int check(sqlite3 *db, struct pgn_buf *ret_problem)
     return error;
 }
 
-static int people_load(struct sto_dir *dir)
+int sto_dir_people_load(struct sto_dir *dir)
 {
     sqlite3_stmt *s = sto_sql_bind(dir, STO_SQL_PEOPLE, "");
     bool row;
@@ -58,16 +59,16 @@ static int people_load(struct sto_dir *dir)
     return error;
 }
 
-static int sessions_load(struct sto_dir *dir)
+int sto_dir_recount(struct sto_dir *dir)
 {
+    sqlite3_stmt *s = sto_sql_bind(dir, STO_SQL_SESSION_COUNT, "");
     bool row;
-    int error = sto_sql_run(dir, STO_SQL_SESSION_OLD, NULL, "i", (int64_t)pgn_wall_ms());
-    sqlite3_stmt *s = error ? NULL : sto_sql_bind(dir, STO_SQL_SESSION_COUNT, "");
+    int error = sto_sql_step(s, &row);
 
-    if (!error && (error = sto_sql_step(s, &row)) == 0 && row)
+    if (!error && row)
         atomic_store(&dir->session_count, (uint64_t)sqlite3_column_int64(s, 0));
-    if (s)
-        sqlite3_reset(s);
+    sqlite3_reset(s);
+    atomic_store(&dir->users, sto_people_count(dir->people));
     return error;
 }
 
@@ -85,9 +86,11 @@ static int open_db(struct sto_dir *dir, const char *path, struct pgn_buf *ret_pr
     if (!error)
         error = sto_dir_schema(dir->db, path, ret_problem, notes);
     if (!error)
-        error = people_load(dir);
+        error = sto_dir_people_load(dir);
     if (!error)
-        error = sessions_load(dir);
+        error = sto_sql_run(dir, STO_SQL_SESSION_OLD, NULL, "i", (int64_t)pgn_wall_ms());
+    if (!error)
+        error = sto_dir_recount(dir);
     if (error && ret_problem->len == 0)
         pgn_buf_append_str(ret_problem, dir->db ? sqlite3_errmsg(dir->db) : "out of memory");
     return error == PGN_E_UNAVAILABLE ? PGN_E_IO : error;
@@ -101,7 +104,6 @@ int sto_dir_open(const char *path, struct sto_people *people, struct sto_dir **r
     dir->sessions = sto_session_map();
     pgn_list_init(&dir->session_lru);
     int error = open_db(dir, path, ret_problem, notes);
-    atomic_store(&dir->users, sto_people_count(people));
     if (error)
         sto_dir_close(&dir);
     else
@@ -113,6 +115,7 @@ void sto_dir_close(struct sto_dir **dir)
 {
     if (!*dir)
         return;
+    sto_replica_cancel(*dir);
     for (int i = 0; i < STO_SQL_COUNT; i++)
         sqlite3_finalize((*dir)->stmt[i]);
     sqlite3_close((*dir)->db);
@@ -197,6 +200,17 @@ int sto_dir_end(struct sto_dir *dir)
     dir->change_count = 0;
     sto_session_forget_all(dir);
     return extended == SQLITE_IOERR_FSYNC || extended == SQLITE_IOERR_DIR_FSYNC ? PGN_E_UNCERTAIN : PGN_E_UNAVAILABLE;
+}
+
+void sto_dir_abort(struct sto_dir *dir)
+{
+    sto_replica_cancel(dir);
+    if (!sqlite3_get_autocommit(dir->db))
+        (void)!sto_sql_run(dir, STO_SQL_ROLLBACK, NULL, "");
+    dir->in_transaction = false;
+    dir->change_count = 0;
+    sto_session_forget_all(dir);
+    (void)!sto_dir_recount(dir);
 }
 
 /* ---- requests ---- */

@@ -28,6 +28,7 @@ int sto_dir_request(struct sto_dir *dir, const Pigeon__DirRequest *request, stru
 int sto_dir_session(struct sto_dir *dir, const Pigeon__SessionRequest *request, struct pgn_arena *arena, Pigeon__Reply *ret,
                     struct sto_effects *effects);
 int sto_dir_end(struct sto_dir *dir) PGN_MUST_USE;
+void sto_dir_abort(struct sto_dir *dir); /* instead of end: nothing of it was done */
 
 int sto_dir_audit_verify(struct sto_dir *dir, uint64_t *ret_count, uint64_t *ret_bad) PGN_MUST_USE;
 /* Any thread: a connection of its own. Copies the database, consistently, into a new file. */

@@ -35,6 +35,7 @@ struct sto_dir {
     size_t change_count, change_cap;
     _Atomic uint64_t users, session_count;
     bool in_transaction;
+    struct sqlite3_session *recording; /* dir_replica.c */
 };
 
 /* One request. */
@@ -60,6 +61,8 @@ static inline int sto_ask_error(struct sto_asking *a, int error, const char *tex
     return sto_reply_error(a->reply, error, text);
 }
 void sto_dir_people_change(struct sto_dir *dir, const char *user, const char *other, bool block);
+int sto_dir_people_load(struct sto_dir *dir) PGN_MUST_USE;
+int sto_dir_recount(struct sto_dir *dir) PGN_MUST_USE; /* users and sessions, for sto_dir_counts */
 
 /* dir_users.c */
 int sto_user_get(struct sto_asking *a, const char *user, Pigeon__User **ret_user, uint64_t *ret_version) PGN_MUST_USE; /* with hash */
@@ -73,6 +76,7 @@ int sto_dir_seen(struct sto_asking *a, const Pigeon__UserSeen *in) PGN_MUST_USE;
 /* dir_sessions.c */
 int sto_session_add(struct sto_asking *a, const Pigeon__Session *in) PGN_MUST_USE;
 int sto_session_revoke(struct sto_asking *a, const Pigeon__SessionRevoke *in, const char *code) PGN_MUST_USE;
+void sto_session_forget(struct sto_dir *dir, const uint8_t *hash);
 void sto_session_forget_user(struct sto_dir *dir, const char *user);
 void sto_session_forget_all(struct sto_dir *dir);
 struct pgn_map *sto_session_map(void);
@@ -90,6 +94,8 @@ int sto_dir_invite_delete(struct sto_asking *a, const char *code) PGN_MUST_USE;
 /* dir_audit.c */
 int sto_audit(struct sto_asking *a, const char *action, const char *object, const char *detail) PGN_MUST_USE;
 int sto_dir_audit_list(struct sto_asking *a, const Pigeon__UserQuery *in) PGN_MUST_USE;
+/* dir_replica.c: what sto_replica_changeset gave, without its checksum; false: damaged. The caller releases ret. */
+bool sto_replica_unwrap(struct sto_slice changeset, struct pgn_buf *ret);
 /* dir_schema.c */
 int sto_dir_schema(sqlite3 *db, const char *path, struct pgn_buf *ret_problem, struct pgn_buf *notes) PGN_MUST_USE;
 

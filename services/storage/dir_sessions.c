@@ -40,7 +40,7 @@ static void forget(struct sto_dir *dir, struct cached *c)
     free(c);
 }
 
-static void forget_hash(struct sto_dir *dir, const uint8_t *hash)
+void sto_session_forget(struct sto_dir *dir, const uint8_t *hash)
 {
     struct cached *c = pgn_map_get(dir->sessions, hash, PGN_HASH_BYTES);
 
@@ -219,7 +219,7 @@ static int revoke_these(struct sto_asking *a, const char *user, const struct rev
         if (error)
             return error;
         if (r->hashes[i].len == PGN_HASH_BYTES)
-            forget_hash(a->dir, r->hashes[i].data);
+            sto_session_forget(a->dir, r->hashes[i].data);
         atomic_fetch_sub(&a->dir->session_count, (uint64_t)changes);
     }
     revoked.sessions = r->hashes;
