@@ -7,7 +7,7 @@ packages_for() {
     case $1 in
     build) echo "gcc make pkg-config libc6-dev protobuf-compiler protobuf-c-compiler libprotobuf-c-dev libnats-dev libhiredis-dev
                  librocksdb-dev libsqlite3-dev libcivetweb-dev libjansson-dev libyaml-dev libsodium-dev libxxhash-dev zlib1g-dev libssl-dev libmongoc-dev" ;;
-    run) echo "nats-server redis-server nginx runit curl iproute2 procps" ;;
+    run) echo "nats-server redis-server nginx runit curl iproute2 procps openssl" ;;
     web) command -v npm >/dev/null 2>&1 || echo "nodejs npm" ;;
     test) echo "libcmocka-dev libfuse3-dev python3-venv chromium prometheus nats-server redis-server nginx runit curl fonts-noto-cjk" ;;
     lint) echo "clang-format-14 clang-tidy-14 cppcheck" ;;

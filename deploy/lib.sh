@@ -6,7 +6,10 @@ data=${PIGEON_DATA:-$root/var}
 case $data in /*) ;; *) data=$(pwd)/$data ;; esac
 http_port=${PIGEON_HTTP_PORT:-}
 build=${PIGEON_BUILD:-$root/build/release}
-services="storage message presence gateway api"
+# What runs here. A node of a cluster runs a part of it (deploy/cluster.sh).
+services=${PIGEON_SERVICES-storage message presence gateway api}
+servers=${PIGEON_SERVERS-nats redis nginx}
+has() { case " $services $servers " in *" $1 "*) return 0 ;; esac; return 1; }
 
 say() { printf '%s\n' "$*"; }
 fail() { printf 'pigeon: %s\n' "$*" >&2; exit 1; }

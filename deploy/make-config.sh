@@ -2,6 +2,9 @@
 # Writes what one node needs below its data directory: directories, secrets and pigeon.yaml (each only when missing),
 # and the configurations of NATS, Redis, Nginx and the supervisor (anew each time).
 #   PIGEON_DATA, PIGEON_HTTP_PORT, PIGEON_BASE_PORT (first of 16 loopback ports), PIGEON_BUILD
+# For a node of a cluster (deploy/cluster.sh sets these):
+#   PIGEON_SERVICES, PIGEON_SERVERS (what runs here), PIGEON_CLUSTER_NAME, PIGEON_CLUSTER_ADDRESS (NATS and Redis listen there),
+#   PIGEON_CLUSTER_GATEWAYS, PIGEON_CLUSTER_APIS ("address:port ..." behind Nginx), PIGEON_CLUSTER_PROXY (an Nginx before ours)
 . "$(dirname "$0")/lib.sh"
 umask 077
 
@@ -16,6 +19,7 @@ for d in secrets run run/sv run/nginx log files store backups; do mkdir -p "$dat
 # The internal ports are chosen once: a block of 16 below the range that the kernel gives to clients.
 base=$(kept BASE_PORT)
 base=${base:-${PIGEON_BASE_PORT:-$((10000 + http_port % 1400 * 16))}}
+address=${PIGEON_CLUSTER_ADDRESS:-127.0.0.1}
 printf 'BASE_PORT=%s\nHTTP_PORT=%s\n' "$base" "$http_port" >"$data/run/ports"
 nats_port=$base redis_port=$((base + 1)) gateway_port=$((base + 2)) api_port=$((base + 3))
 
@@ -55,6 +59,20 @@ if [ ! -e "$data/pigeon.yaml" ]; then
 	YAML
 fi
 
+# What a cluster adds to NATS (routes, TLS); nothing on a single node.
+[ -e "$data/run/nats-node.conf" ] || : >"$data/run/nats-node.conf"
+upstream() { # SERVERS PARAMETERS: the servers of an Nginx upstream, on one line
+    for at in $1; do printf 'server %s%s; ' "$at" "$2"; done
+}
+# More than one: who does not answer is left out for a while. One: it is always asked.
+many= next=off
+case ${PIGEON_CLUSTER_GATEWAYS:-} in *" "*) many=" max_fails=2 fail_timeout=3s" next="error timeout http_503" ;; esac
+gateway_servers=$(upstream "${PIGEON_CLUSTER_GATEWAYS:-127.0.0.1:$gateway_port}" "$many")
+api_servers=$(upstream "${PIGEON_CLUSTER_APIS:-127.0.0.1:$api_port}" "$many")
+proxy=
+[ -z "${PIGEON_CLUSTER_PROXY:-}" ] || proxy="set_real_ip_from $PIGEON_CLUSTER_PROXY; real_ip_header X-Forwarded-For;"
+gateway_wait=2h
+[ -z "$many" ] || gateway_wait=${PIGEON_CLUSTER_WAIT:-30s}
 user_line=
 [ "$(id -u)" -ne 0 ] || user_line="user $(id -un) $(id -gn);"
 files=$(ulimit -Hn)
@@ -62,7 +80,8 @@ case $files in unlimited) files=65536 ;; esac
 file_bytes=${PIGEON_LIMITS_FILE_BYTES:-$(sed -n 's/^ *file_bytes: *\([0-9]*\).*/\1/p' "$data/pigeon.yaml")}
 render() { # TEMPLATE FILE
     sed -e "s|@DATA@|$data|g" -e "s|@HTTP_PORT@|$http_port|g" -e "s|@NATS_PORT@|$nats_port|g" -e "s|@REDIS_PORT@|$redis_port|g" \
-        -e "s|@GATEWAY_PORT@|$gateway_port|g" -e "s|@API_PORT@|$api_port|g" -e "s|@WEB@|${PIGEON_WEB:-$root/clients/web/dist}|g" \
+        -e "s|@ADDRESS@|$address|g" -e "s|@NODE_NAME@|${PIGEON_CLUSTER_NAME:-pigeon}|g" \
+        -e "s|@GATEWAYS@|$gateway_servers|" -e "s|@APIS@|$api_servers|" -e "s|@PROXY@|$proxy|" -e "s|@NEXT@|$next|" -e "s|@GATEWAY_WAIT@|$gateway_wait|" -e "s|@WEB@|${PIGEON_WEB:-$root/clients/web/dist}|g" \
         -e "s|@USER_LINE@|$user_line|" -e "s|@FILES@|$files|" -e "s|@FILE_BYTES@|${file_bytes:-52428800}|" \
         -e "s|@NATS_GATEWAY@|$(secret nats-gateway)|" -e "s|@NATS_MESSAGE@|$(secret nats-message)|" \
         -e "s|@NATS_PRESENCE@|$(secret nats-presence)|" -e "s|@NATS_STORAGE@|$(secret nats-storage)|" \
@@ -87,7 +106,7 @@ supervised() { # NAME COMMAND...: a runit service with its log
     chmod 700 "$dir/run" "$dir/finish" "$dir/log/run"
 }
 cpu=${PIGEON_CPUS:+taskset -c $PIGEON_CPUS}
-supervised nats $cpu nats-server -c "\"$data/run/nats.conf\""
-supervised redis $cpu redis-server "\"$data/run/redis.conf\""
-supervised nginx $cpu nginx -e stderr -p "\"$data/run/nginx\"" -c "\"$data/run/nginx/nginx.conf\""
+! has nats || supervised nats $cpu nats-server -c "\"$data/run/nats.conf\""
+! has redis || supervised redis $cpu redis-server "\"$data/run/redis.conf\""
+! has nginx || supervised nginx $cpu nginx -e stderr -p "\"$data/run/nginx\"" -c "\"$data/run/nginx/nginx.conf\""
 for s in $services; do supervised "$s" $cpu "\"$build/pigeon-$s\"" --config "\"$data/pigeon.yaml\""; done

@@ -1,5 +1,5 @@
 # Targets that run things; the work is in scripts, so that each can be read and run alone.
-.PHONY: bench-store help up down status logs web test lint docs bench-campus clean
+.PHONY: cluster cluster-down cluster-status bench-store help up down status logs web test lint docs bench-campus clean
 
 ## make up              installs what is missing, builds, starts Pigeon, waits until it is ready
 ##                      PIGEON_HTTP_PORT=8080 PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
@@ -15,6 +15,18 @@ down:
 ## make status          services, connections, rates
 status:
 	@PIGEON_DATA=$${PIGEON_DATA:-./var} build/release/pigeon status
+## make cluster         three nodes in network namespaces on this machine, Nginx before them (docs/CLUSTER.md)
+cluster:
+	@deploy/install.sh build web run
+	@$(MAKE) --no-print-directory -s -j$(shell nproc) PROFILE=release services
+	@$(MAKE) --no-print-directory -s web
+	@deploy/cluster.sh up
+## make cluster-status  its nodes and services
+cluster-status:
+	@deploy/cluster.sh status
+## make cluster-down    takes all of it away
+cluster-down:
+	@deploy/cluster.sh down
 ## make logs            follows all logs; SERVICES="gateway storage" for some
 logs:
 	@deploy/logs.sh $(SERVICES)

@@ -9,7 +9,10 @@ if [ -z "$running" ]; then
     base=$(kept BASE_PORT)
     # One clear line for each port that is taken, before anything starts.
     taken=
-    for p in "$http_port" $(seq "$base" $((base + 8))); do
+    wanted=
+    ! has nginx || wanted=$http_port
+    [ -z "$services" ] || wanted="$wanted $(seq "$base" $((base + 8)))"
+    for p in $wanted; do
         if [ -n "$(ss -ltnH "sport = :$p")" ]; then
             who=$(ss -ltnpH "sport = :$p" | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/ by \1 (process \2)/p' | head -n 1)
             taken="$taken $p$who"
@@ -35,9 +38,10 @@ waiting=
 for _ in $(seq 300); do
     waiting=
     for s in gateway:4 message:5 presence:6 storage:7 api:8; do
+        has "${s%:*}" || continue
         ready $((base + ${s#*:})) || waiting="$waiting ${s%:*}"
     done
-    [ -n "$waiting" ] || ready "$http_port" || waiting=" nginx"
+    [ -n "$waiting" ] || ! has nginx || ready "$http_port" || waiting=" nginx"
     [ -n "$waiting" ] || break
     sleep 0.2
 done
@@ -49,6 +53,7 @@ if [ -n "$waiting" ]; then
     fail "not ready after 60 s:$waiting. More: make logs"
 fi
 
+[ -z "${PIGEON_CLUSTER_NAME:-}" ] || exit 0 # the cluster says the rest
 export PIGEON_DATA="$data"
 address=$(ip -4 -o addr show scope global 2>/dev/null | awk '{sub(/\/.*/, "", $4); print $4; exit}')
 say "Pigeon is ready:   http://${address:-localhost}:$http_port"
