@@ -62,20 +62,32 @@ static void ask_run(struct group *g, size_t i)
         store->ops->dir_session(store, a->session, a->arena, &g->replies[i], &g->effects);
 }
 
-static void group_run(struct pgn_job *job)
+static int group_try(struct group *g)
 {
-    struct group *g = PGN_CONTAINER(job, struct group, job);
     struct sto_store *store = g->lane->service->store;
-    uint64_t from = pgn_mono_us();
     int error = store->ops->dir_begin(store);
 
+    sto_effects_init(&g->effects, g->arena);
     for (size_t i = 0; i < g->count; i++) {
         pigeon__reply__init(&g->replies[i]);
         if (!error)
             ask_run(g, i);
     }
-    if (!error)
-        error = store->ops->dir_end(store);
+    return error ? error : store->ops->dir_end(store);
+}
+
+static void group_run(struct pgn_job *job)
+{
+    enum { REDO_MAX = 50 };
+    struct group *g = PGN_CONTAINER(job, struct group, job);
+    struct sto_store *store = g->lane->service->store;
+    uint64_t from = pgn_mono_us();
+    int error = PGN_E_STALE;
+
+    for (int i = 0; i < REDO_MAX && error == PGN_E_STALE; i++)
+        error = group_try(g);
+    if (error == PGN_E_STALE)
+        error = PGN_E_UNAVAILABLE;
     g->took_us = pgn_mono_us() - from;
     for (size_t i = 0; i < g->count; i++) {
         if (error)

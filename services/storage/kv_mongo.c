@@ -15,6 +15,7 @@ struct kv_mongo {
     struct sto_mongo *mongo;
     struct sto_ledger *ledger;
     _Atomic bool moved;
+    bool failed; /* the running commit could not read something */
 };
 
 static struct kv_mongo *mongo_of(struct sto_kv *kv)
@@ -105,6 +106,8 @@ int sto_kv_mongo_store(struct sto_mongo *m, mongoc_client_t *client, const struc
 static int kv_write(struct sto_kv *kv, const struct sto_kv_put *puts, size_t count, bool sync)
 {
     (void)sync;
+    if (mongo_of(kv)->failed)
+        return PGN_E_UNAVAILABLE;
     return sto_ledger_append(mongo_of(kv)->ledger, puts, count, (struct sto_slice){0});
 }
 
@@ -144,11 +147,12 @@ static int get_with(struct kv_mongo *k, mongoc_client_t *client, enum sto_cf cf,
 static int kv_get(struct sto_kv *kv, struct sto_view *view, enum sto_cf cf, struct sto_slice key, struct pgn_buf *ret_value)
 {
     struct kv_mongo *k = mongo_of(kv);
-
-    (void)view;
     mongoc_client_t *client = sto_mongo_take(k->mongo);
     int error = get_with(k, client, cf, key, ret_value);
+
     sto_mongo_give(k->mongo, client);
+    if (!view && error && error != PGN_E_NOT_FOUND)
+        k->failed = true;
     return error;
 }
 
@@ -301,6 +305,7 @@ static void kv_view_end(struct sto_kv *kv, struct sto_view *view)
 static int kv_commit_begin(struct sto_kv *kv, bool *ret_moved)
 {
     sto_ledger_lock(mongo_of(kv)->ledger);
+    mongo_of(kv)->failed = false;
     *ret_moved = atomic_exchange(&mongo_of(kv)->moved, false);
     return 0;
 }
@@ -310,7 +315,7 @@ static void kv_commit_end(struct sto_kv *kv)
 }
 static int kv_confirm(struct sto_kv *kv)
 {
-    return sto_ledger_confirm(mongo_of(kv)->ledger);
+    return mongo_of(kv)->failed ? PGN_E_UNAVAILABLE : sto_ledger_confirm(mongo_of(kv)->ledger);
 }
 
 static int kv_recover(struct sto_kv *kv)

@@ -81,5 +81,7 @@ const char *sto_ledger_epoch(const struct sto_ledger *l); /* the store's, the sa
 /* One thread, the keeper's. note_applied: where the next start begins. trim: removes entries that were seen a retention ago. */
 int sto_ledger_note_applied(struct sto_ledger *l) PGN_MUST_USE;
 int sto_ledger_trim(struct sto_ledger *l) PGN_MUST_USE;
+uint64_t sto_ledger_trimmed(const struct sto_ledger *l); /* the newest entry that this process removed */
+uint64_t sto_boot_ms(void);                              /* goes on while the machine sleeps */
 
 #endif

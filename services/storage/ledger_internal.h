@@ -55,6 +55,5 @@ struct sto_ledger_meta {
 };
 int sto_ledger_meta_load(struct sto_ledger *l, mongoc_client_t *client, struct sto_ledger_meta *ret_meta) PGN_MUST_USE; /* makes it */
 int sto_ledger_meta_raise(struct sto_ledger *l, mongoc_client_t *client, const char *name, uint64_t n) PGN_MUST_USE;
-uint64_t sto_boot_ms(void);
 
 #endif

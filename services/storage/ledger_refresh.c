@@ -129,3 +129,8 @@ int sto_ledger_trim(struct sto_ledger *l)
         l->trimmed = old;
     return error;
 }
+
+uint64_t sto_ledger_trimmed(const struct sto_ledger *l)
+{
+    return l->trimmed;
+}

@@ -62,6 +62,8 @@ static int head_load(struct sto_log *log, struct sto_txn *txn, struct sto_head *
     if (!sto_state_row_get(sto_slice_buf(&log->value), &h->st))
         return PGN_E_CORRUPT;
     h->num = num;
+    if (log->faults.seq_reset)
+        h->st.last_seq = 0; /* planted */
     return 0;
 }
 
@@ -105,7 +107,7 @@ static void publish_counters(struct sto_log *log)
     atomic_store(&log->messages, log->n.messages);
 }
 
-static int counters_read(struct sto_log *log)
+int sto_counters_read(struct sto_log *log)
 {
     uint64_t *const values[] = {&log->n.commit, &log->n.next_num, &log->n.messages, &log->n.convs, &log->n.jump_from, &log->n.jump_to};
     int error = meta_get(log, "counters");
@@ -129,6 +131,29 @@ static int counters_read(struct sto_log *log)
         }
     publish_counters(log);
     return error;
+}
+
+static void raise_to(_Atomic uint64_t *value, uint64_t to)
+{
+    uint64_t now = atomic_load(value);
+
+    while (now < to && !atomic_compare_exchange_weak(value, &now, to))
+        ;
+}
+
+void sto_log_moved(struct sto_log *log, struct sto_slice counters)
+{
+    const uint8_t *at = counters.data, *end = at + counters.len;
+    uint64_t values[4] = {0};
+
+    for (size_t i = 0; i < PGN_COUNT(values); i++)
+        for (unsigned shift = 0, more = 1; more && at < end && shift < 64; shift += 7) {
+            values[i] |= (uint64_t)(*at & 0x7f) << shift;
+            more = *at++ & 0x80;
+        }
+    raise_to(&log->committed, values[0]);
+    raise_to(&log->messages, values[2]);
+    raise_to(&log->convs, values[3]);
 }
 
 /* First open: schema number and the secret of the retry keys. */
@@ -163,7 +188,7 @@ static int meta_load(struct sto_log *log)
         error = PGN_E_CORRUPT;
     else if (!error)
         memcpy(log->retry_secret, log->value.data, sizeof log->retry_secret);
-    return error ? error : counters_read(log);
+    return error ? error : sto_counters_read(log);
 }
 
 int sto_log_open(struct sto_kv *kv, struct sto_people *people, const char *epoch, const struct sto_faults *faults, struct sto_log **ret_log)
@@ -206,7 +231,7 @@ int sto_log_recover(struct sto_log *log)
     if (error)
         return error;
     sto_heads_drop(log);
-    if ((error = counters_read(log)) != 0)
+    if ((error = sto_counters_read(log)) != 0)
         return error;
     log->broken = false;
     return 0;

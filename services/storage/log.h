@@ -21,6 +21,8 @@ int sto_log_commit(struct sto_log *log, struct sto_commit *commits, size_t count
                    void (*before_write)(void *ctx), void *ctx) PGN_MUST_USE;
 int sto_log_recover(struct sto_log *log) PGN_MUST_USE; /* see store.h */
 uint64_t sto_log_last_commit(const struct sto_log *log);
+/* Any thread: another instance committed; counters: the value of its row of them. */
+void sto_log_moved(struct sto_log *log, struct sto_slice counters);
 /* After a restore: commit numbers go on far above `above` and the backup's own, and cursors given in between sync anew. */
 int sto_log_jump(struct sto_log *log, uint64_t above) PGN_MUST_USE;
 /* After a repair, before open: makes rows that contradict each other fit again. */

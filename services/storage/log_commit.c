@@ -114,7 +114,7 @@ static int version_check(struct sto_doing *d)
         return sto_refuse(d, PGN_E_NOT_FOUND, "no such conversation");
     }
     d->result->version = current;
-    if (current == d->item->version)
+    if (current == d->item->version || d->c->log->faults.version_off)
         return 0;
     struct sto_effects *e = d->c->effects;
     if (e->policy_count == 0 || strcmp(e->policies[e->policy_count - 1]->conv, d->head->conv) != 0)
@@ -133,6 +133,8 @@ static int item_do(struct sto_doing *d, const struct pgn_buf *stored)
         return error;
     if (is_retry(d, stored, &retry))
         return answer_retry(d, &retry);
+    if (d->item->refusal) /* by the rules, which a retry has passed before */
+        return sto_refuse(d, d->item->refusal->error < 0 ? d->item->refusal->error : PGN_E_INVALID, d->item->refusal->text);
     if ((error = version_check(d)) != 0)
         return error;
     switch (d->item->what_case) {
@@ -221,7 +223,9 @@ static int finish(struct sto_committing *c, void (*before_write)(void *ctx), voi
     int error = 0;
 
     heads_write(c);
-    if (c->txn.count) {
+    if (c->txn.count == 0) {
+        error = sto_txn_write(&c->txn, false); /* is what the answers say still so? */
+    } else {
         counters_write(c);
         if (before_write)
             before_write(ctx);
@@ -230,7 +234,7 @@ static int finish(struct sto_committing *c, void (*before_write)(void *ctx), voi
             error = PGN_E_UNCERTAIN; /* planted: as if the sync had failed behind the write */
     }
     if (error) {
-        log->broken = true;
+        log->broken = error != PGN_E_STALE;
         sto_heads_drop(log);
         return error;
     }
@@ -240,15 +244,13 @@ static int finish(struct sto_committing *c, void (*before_write)(void *ctx), voi
     return 0;
 }
 
-int sto_log_commit(struct sto_log *log, struct sto_commit *commits, size_t count, struct sto_effects *effects,
-                   void (*before_write)(void *ctx), void *ctx)
+static int commit_once(struct sto_log *log, struct sto_commit *commits, size_t count, struct sto_effects *effects,
+                       void (*before_write)(void *ctx), void *ctx)
 {
     struct sto_committing c = {.log = log, .effects = effects, .arena = effects->arena, .now_ms = pgn_wall_ms()};
     size_t items = 0, at = 0;
     int error;
 
-    if (log->broken)
-        return PGN_E_UNAVAILABLE;
     sto_heads_trim(log);
     for (size_t b = 0; b < count; b++)
         items += commits[b].batch->n_items;
@@ -268,4 +270,39 @@ int sto_log_commit(struct sto_log *log, struct sto_commit *commits, size_t count
         pgn_buf_release(&stored[i]);
     free(stored);
     return error;
+}
+
+/* Other instances wrote: what this one knows is read again. */
+static int forget(struct sto_log *log)
+{
+    sto_heads_drop(log);
+    return sto_counters_read(log) ? PGN_E_UNAVAILABLE : 0;
+}
+
+int sto_log_commit(struct sto_log *log, struct sto_commit *commits, size_t count, struct sto_effects *effects,
+                   void (*before_write)(void *ctx), void *ctx)
+{
+    enum { REDO_MAX = 50 };
+    const struct sto_kv_ops *ops = log->kv->ops;
+    const struct sto_effects before = *effects;
+    bool moved = false;
+    int error = log->broken ? PGN_E_UNAVAILABLE : 0;
+
+    if (error || (ops->commit_begin && (error = ops->commit_begin(log->kv, &moved)) != 0))
+        return error;
+    for (int i = 0; i < REDO_MAX; i++, moved = true) {
+        if (moved && (error = forget(log)) != 0)
+            break;
+        effects->event_count = before.event_count;
+        effects->policy_count = before.policy_count;
+        effects->messages = before.messages;
+        effects->dups = before.dups;
+        if ((error = commit_once(log, commits, count, effects, i == 0 ? before_write : NULL, ctx)) != PGN_E_STALE)
+            break;
+    }
+    if (ops->commit_end)
+        ops->commit_end(log->kv);
+    if (error)
+        log->broken = true;
+    return error == PGN_E_STALE ? PGN_E_UNAVAILABLE : error;
 }

@@ -26,7 +26,9 @@ struct sto_counters {
     uint64_t jump_from, jump_to; /* cursors in (from, to] were given by a store that a restore replaced */
 };
 
+struct sto_log;
 void sto_counters_put(struct pgn_buf *out, const struct sto_counters *n);
+int sto_counters_read(struct sto_log *log) PGN_MUST_USE; /* those of the engine become log->n */
 
 struct sto_log {
     struct sto_kv *kv;

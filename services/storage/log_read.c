@@ -446,8 +446,6 @@ static int read_one(struct sto_reader *r, const Pigeon__ConvRequest *in, Pigeon_
         return read_routes(r, in->routes, ret);
     case PIGEON__CONV_REQUEST__WHAT_BLOCKED_BY:
         return read_blocked_by(r, in->blocked_by, ret);
-    case PIGEON__CONV_REQUEST__WHAT_FILE_ATTACH: /* the commit of a message with a file does it: nothing is left to do */
-        return 0;
     case PIGEON__CONV_REQUEST__WHAT__NOT_SET:
     case _PIGEON__CONV_REQUEST__WHAT__CASE_IS_INT_SIZE:
         break;

@@ -252,7 +252,9 @@ int sto_read_sync(struct sto_reader *r, const Pigeon__SyncUser *in, Pigeon__Repl
     ret->ok->sync = page;
     if ((error = page_fill(r, all, count, in->user, limit < SYNC_MAX ? limit : SYNC_MAX, page, &last)) != 0)
         return error;
-    snprintf(text, sizeof text, "%llu", (unsigned long long)(page->more ? last : newest));
+    if (!page->more || last > newest) /* where a view is not one moment's, rows may be newer than the commit number read first */
+        last = newest;
+    snprintf(text, sizeof text, "%llu", (unsigned long long)last);
     page->cursor = pgn_arena_strdup(r->arena, text);
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * The store: what every storage engine implements (memory, embedded; MongoDB later), and what the service and the
+ * The store: what every storage engine implements (memory, embedded, mongodb), and what the service and the
  * conformance suite (tests/conformance/test_store.c) use. Requests and answers are the schema's own types (internal.proto).
  *
  * Threads:  commit, recover           one thread, the committer
@@ -38,6 +38,8 @@ struct sto_commit {
 /* Test faults (PIGEON_FAULT, only with PGN_TEST_FAULTS); all false elsewhere. */
 struct sto_faults {
     bool ack_before_commit, dedup_off, drop_publish, sync_off;
+    bool seq_reset;        /* numbers are kept beside the store and begin again when it opens */
+    bool version_off;      /* what an item was checked against is not compared with what is */
     unsigned uncertain_at; /* this write, counted from 1, is said to be uncertain though it is done; 0: none */
 };
 
@@ -66,7 +68,8 @@ struct sto_store_ops {
                        struct sto_effects *effects);
     int (*dir_session)(struct sto_store *s, const Pigeon__SessionRequest *request, struct pgn_arena *arena, Pigeon__Reply *ret,
                        struct sto_effects *effects);
-    /* 0; else the answers of all requests that changed something (dir_request returned with *ret wrote) are void. */
+    /* 0; else the answers of all requests that changed something (dir_request returned with *ret wrote) are void. PGN_E_STALE: another
+     * instance was first, nothing was stored: begin again with all of them. */
     int (*dir_end)(struct sto_store *s);
     /* Checks the audit log's hash chain; ret_bad: the first entry that does not fit (0: none). */
     int (*audit_verify)(struct sto_store *s, uint64_t *ret_count, uint64_t *ret_bad);
@@ -77,6 +80,11 @@ struct sto_store_ops {
     int (*backup_list)(struct sto_store *s, struct pgn_arena *arena, Pigeon__BackupList *ret);
     /* Checks the backup and leaves a marker: it takes effect at the next open. PGN_E_NOT_FOUND, PGN_E_CORRUPT. */
     int (*restore)(struct sto_store *s, const char *name, struct pgn_arena *arena, Pigeon__BackupInfo *ret);
+    /*
+     * Of stores that several services share; NULL elsewhere. From now on this instance asks for the writer's lease and tells when it gets
+     * or loses it (any thread); on_active NULL: it gives it back. Who has it takes commits from the bus; others may, but get in the way.
+     */
+    void (*lease_watch)(struct sto_store *s, void (*on_active)(void *ctx, bool active), void *ctx);
     void (*close)(struct sto_store *s); /* frees it */
 };
 struct sto_store {
@@ -85,11 +93,14 @@ struct sto_store {
     char epoch[17];       /* new at every open */
 };
 
+struct sto_mongo_options;
 struct sto_store_options {
     const char *data; /* node.data; the memory store has no use for it */
     size_t cache_bytes, memtable_bytes;
     uint32_t retry_days;
     struct sto_faults faults;
+    const struct sto_mongo_options *mongo; /* mongo.h; borrowed for the call */
+    uint64_t ledger_retention_ms;          /* 0: an hour */
 };
 void sto_store_options_default(struct sto_store_options *options);
 
@@ -99,5 +110,11 @@ int sto_memory_open(const struct sto_store_options *options, struct sto_store **
  * PGN_E_IO. Damage is no error: the damaged part is set aside and `notes` says so.
  */
 int sto_embedded_open(const struct sto_store_options *options, struct sto_store **ret_store, struct pgn_buf *ret_problem) PGN_MUST_USE;
+
+/*
+ * PGN_E_UNAVAILABLE: away, or not the primary: try again later; PGN_E_FORBIDDEN: credentials, rights; PGN_E_CONFLICT: too old, wrong
+ * indexes, written by a newer Pigeon; PGN_E_INVALID: the options.
+ */
+int sto_mongo_open(const struct sto_store_options *options, struct sto_store **ret_store, struct pgn_buf *ret_problem) PGN_MUST_USE;
 
 #endif

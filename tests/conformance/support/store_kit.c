@@ -1,6 +1,7 @@
 #include "tests/conformance/support/store_kit.h"
 
 #include "common/base/clock.h"
+#include "common/base/random.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -21,10 +22,57 @@ bool kit_durable(void)
 
 /* ---- life ---- */
 
+static bool is_mongo(void)
+{
+    return strcmp(kit_engine, "mongodb") == 0;
+}
+
+bool kit_mongo_there(void)
+{
+    const char *uri = getenv("PIGEON_MONGO_URI");
+    bool there = uri && *uri;
+
+    if (!there)
+        print_message("store: mongodb skipped because PIGEON_MONGO_URI is not set\n");
+    return there;
+}
+
+int kit_open_beside(struct kit *k, struct sto_store **ret_store, struct pgn_buf *problem)
+{
+    if (is_mongo())
+        return sto_mongo_open(&k->options, ret_store, problem);
+    return strcmp(kit_engine, "memory") == 0 ? sto_memory_open(&k->options, ret_store, problem)
+                                             : sto_embedded_open(&k->options, ret_store, problem);
+}
+
 int kit_try_open(struct kit *k, struct pgn_buf *problem)
 {
-    return strcmp(kit_engine, "memory") == 0 ? sto_memory_open(&k->options, &k->store, problem)
-                                             : sto_embedded_open(&k->options, &k->store, problem);
+    return kit_open_beside(k, &k->store, problem);
+}
+
+static void mongo_options(struct kit *k)
+{
+    uint64_t random;
+
+    pgn_random(&random, sizeof random);
+    snprintf(k->database, sizeof k->database, "t%016llx", (unsigned long long)random);
+    k->mongo = (struct sto_mongo_options){.uri = getenv("PIGEON_MONGO_URI"), .database = k->database};
+    k->options.mongo = &k->mongo;
+}
+
+static void mongo_drop(struct kit *k)
+{
+    struct pgn_buf problem = {0};
+    struct sto_mongo *m;
+    bson_t *drop = BCON_NEW("dropDatabase", BCON_INT32(1));
+
+    assert_int_equal(sto_mongo_new(&k->mongo, &m, &problem), 0);
+    mongoc_client_t *client = sto_mongo_take(m);
+    mongoc_client_command_simple(client, k->database, drop, NULL, NULL, NULL);
+    sto_mongo_give(m, client);
+    sto_mongo_free(&m);
+    bson_destroy(drop);
+    pgn_buf_release(&problem);
 }
 
 static void open_or_fail(struct kit *k)
@@ -48,6 +96,8 @@ int kit_setup(void **state)
     sto_store_options_default(&k->options);
     k->options.data = k->directory;
     k->options.cache_bytes = k->options.memtable_bytes = 4u << 20;
+    if (is_mongo())
+        mongo_options(k);
     k->arena = pgn_arena_new(65536);
     *state = k;
     open_or_fail(k);
@@ -72,6 +122,8 @@ int kit_teardown(void **state)
     struct kit *k = *state;
 
     kit_shut(k);
+    if (is_mongo())
+        mongo_drop(k);
     nftw(k->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     pgn_arena_free(&k->arena);
     free(k);

@@ -14,6 +14,7 @@
 
 #include "common/base/error.h"
 #include "common/base/id.h"
+#include "services/storage/mongo.h"
 #include "services/storage/store.h"
 
 enum { KIT_ITEMS_MAX = 4096 };
@@ -22,7 +23,8 @@ enum { KIT_ITEMS_MAX = 4096 };
 struct kit {
     struct sto_store *store;
     struct sto_store_options options;
-    char directory[64];
+    struct sto_mongo_options mongo;
+    char directory[64], database[40];
     struct pgn_arena *arena;
     /* The batch in the making, and the answers of the last commit. */
     Pigeon__CommitItem *items[KIT_ITEMS_MAX];
@@ -33,7 +35,8 @@ struct kit {
     struct sto_effects dir_effects;
 };
 
-extern const char *kit_engine; /* "memory" or "embedded" */
+/* "memory", "embedded" or "mongodb": the last on the server that PIGEON_MONGO_URI names, each test in a database of its own. */
+extern const char *kit_engine;
 
 /* cmocka fixtures: *state is a struct kit with an open, empty store. */
 int kit_setup(void **state);
@@ -41,6 +44,8 @@ int kit_teardown(void **state);
 struct kit *kit_of(void **state);
 int kit_try_open(struct kit *k, struct pgn_buf *problem); /* after kit_shut */
 void kit_shut(struct kit *k);
+bool kit_mongo_there(void);                                                                /* else it says so */
+int kit_open_beside(struct kit *k, struct sto_store **ret_store, struct pgn_buf *problem); /* a second one on the same database */
 bool kit_durable(void); /* whether this engine keeps anything over a reopen */
 void kit_reopen(struct kit *k);
 void kit_clear(struct kit *k); /* frees all answers */
@@ -81,6 +86,7 @@ int kit_contact(struct kit *k, const char *user, const char *other, const char *
 /* Runs the tests on one engine; returns how many failed. */
 #define KIT_RUN_ON(engine, tests)                                                                                                          \
     (kit_engine = (engine), print_message("store: %s\n", kit_engine), cmocka_run_group_tests_name(#tests, tests, NULL, NULL))
-#define KIT_RUN(tests) return KIT_RUN_ON("memory", tests) + KIT_RUN_ON("embedded", tests)
+#define KIT_RUN(tests)                                                                                                                     \
+    return KIT_RUN_ON("memory", tests) + KIT_RUN_ON("embedded", tests) + (kit_mongo_there() ? KIT_RUN_ON("mongodb", tests) : 0)
 
 #endif
