@@ -10,6 +10,38 @@
 
 enum { ASK_AGAIN_MS = 2000, PAUSE_MS = 20 };
 
+const char *pgn_message_client_id(const Pigeon__ClientFrame *f)
+{
+    switch ((int)f->op_case) {
+    case PIGEON__CLIENT_FRAME__OP_SEND:
+        return f->send->client_id;
+    case PIGEON__CLIENT_FRAME__OP_RECALL:
+        return f->recall->client_id;
+    case PIGEON__CLIENT_FRAME__OP_EDIT:
+        return f->edit->client_id;
+    case PIGEON__CLIENT_FRAME__OP_REACT:
+        return f->react->client_id;
+    case PIGEON__CLIENT_FRAME__OP_CREATE:
+        return f->create->client_id;
+    case PIGEON__CLIENT_FRAME__OP_INVITE:
+        return f->invite->client_id;
+    case PIGEON__CLIENT_FRAME__OP_JOIN:
+        return f->join->client_id;
+    case PIGEON__CLIENT_FRAME__OP_LEAVE:
+        return f->leave->client_id;
+    case PIGEON__CLIENT_FRAME__OP_KICK:
+        return f->kick->client_id;
+    case PIGEON__CLIENT_FRAME__OP_ROLE:
+        return f->role->client_id;
+    case PIGEON__CLIENT_FRAME__OP_MUTE:
+        return f->mute->client_id;
+    case PIGEON__CLIENT_FRAME__OP_UPDATE:
+        return f->update->client_id;
+    default:
+        return "";
+    }
+}
+
 void pgn_message_op(struct pgn_bus *bus, const Pigeon__OpRequest *request, uint64_t timeout_ms, struct pgn_arena *arena, pgn_rpc_done *done,
                     void *ctx)
 {
@@ -22,6 +54,8 @@ int pgn_message_op_sync(struct pgn_bus_sync *bus, const char *user, const char *
     Pigeon__OpRequest request = PIGEON__OP_REQUEST__INIT;
     char random_id[PGN_ULID_LEN + 1];
     Pigeon__Reply *reply;
+    if (!client_id && *pgn_message_client_id(frame))
+        client_id = pgn_message_client_id(frame);
     if (!client_id)
         pgn_ulid(pgn_wall_ms(), random_id);
     request.user = pgn_arena_strdup(arena, user);

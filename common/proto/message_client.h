@@ -7,11 +7,14 @@
 
 #include "common/proto/rpc.h"
 
+/* The idempotency key that the client gave to an operation that changes something; "" when it gave none, or there is none to give. */
+const char *pgn_message_client_id(const Pigeon__ClientFrame *frame);
+
 /* Any operation but hello, ping, send, recall, edit, react and mark, which go in batches. Answered by Reply.ok. Loop's thread. */
 void pgn_message_op(struct pgn_bus *bus, const Pigeon__OpRequest *request, uint64_t timeout_ms, struct pgn_arena *arena, pgn_rpc_done *done,
                     void *ctx);
 
-/* The same, blocking. client_id: idempotency key of create, invite and so on; NULL for a random one. */
+/* The same, blocking. client_id: idempotency key of create, invite and so on; NULL for the frame's own, or a random one. */
 int pgn_message_op_sync(struct pgn_bus_sync *bus, const char *user, const char *device, Pigeon__ClientFrame *frame, const char *client_id,
                         uint64_t timeout_ms, struct pgn_arena *arena, Pigeon__Ok **ret_ok, struct pgn_rpc_problem *problem) PGN_MUST_USE;
 

@@ -21,7 +21,6 @@ static Pigeon__Reply__PayloadCase conv_payload(const Pigeon__ConvRequest *r)
     case PIGEON__CONV_REQUEST__WHAT_ROUTES:
     case PIGEON__CONV_REQUEST__WHAT_BLOCKED_BY:
         return PIGEON__REPLY__PAYLOAD_STRINGS;
-    case PIGEON__CONV_REQUEST__WHAT_FILE_ATTACH:
     case PIGEON__CONV_REQUEST__WHAT__NOT_SET:
     default:
         return PIGEON__REPLY__PAYLOAD__NOT_SET;

@@ -3,7 +3,7 @@
  * for what the api and the command line ask most. Errors: rpc.h; PGN_E_NOT_FOUND and so on are storage's own.
  *
  * What each request is answered with (Reply.payload; - : nothing but the error):
- *   conv:    policy -> policies; fetch, sync, members, receipts, info -> ok; routes, blocked_by -> strings; file_attach -> -
+ *   conv:    policy -> policies; fetch, sync, members, receipts, info -> ok; routes, blocked_by -> strings
  *   session: check -> checked; list -> sessions; create, revoke -> -
  *   dir:     user_create, user_get, user_credentials, user_patch, register -> users (one); user_list -> users; users_import -> users
  * (total: created) contact_list -> contacts; contact -> -; invite_create, invite_use -> invites (one); invite_list -> invites;

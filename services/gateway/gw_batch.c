@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/id.h"
+#include "common/proto/message_client.h"
 #include "common/proto/subjects.h"
 #include "common/svc/log.h"
 #include "services/gateway/gw_conn.h"
@@ -78,13 +79,17 @@ static const char *conv_of(const struct gw_conn *c, const Pigeon__ClientFrame *f
     }
 }
 
-/* key: the retry key of what has none of its own. */
-static void fill(Pigeon__BatchItem *b, struct gw_conn *c, const Pigeon__ClientFrame *f, char key[PGN_ULID_LEN + 1])
+/* key: the retry key of what has none of its own; a send brings one. */
+static void fill(Pigeon__BatchItem *b, struct gw_conn *c, const Pigeon__ClientFrame *f, char key[PGN_CLIENT_ID_MAX + 1])
 {
     b->user = c->user->id;
     b->device = c->device;
     if (f->op_case != PIGEON__CLIENT_FRAME__OP_SEND && f->op_case != PIGEON__CLIENT_FRAME__OP_MARK) {
-        pgn_ulid(pgn_wall_ms(), key);
+        const char *own = pgn_message_client_id(f);
+        if (*own)
+            memcpy(key, own, strlen(own) + 1); /* gw_check knows its length */
+        else
+            pgn_ulid(pgn_wall_ms(), key);
         b->client_id = key;
     }
     switch ((int)f->op_case) {
@@ -114,7 +119,7 @@ static void fill(Pigeon__BatchItem *b, struct gw_conn *c, const Pigeon__ClientFr
 void gw_batch_take(struct gw_conn *c, const Pigeon__ClientFrame *f)
 {
     struct gateway *gw = c->gw;
-    char direct[PGN_CONV_MAX + 1], key[PGN_ULID_LEN + 1];
+    char direct[PGN_CONV_MAX + 1], key[PGN_CLIENT_ID_MAX + 1];
     const char *conv = conv_of(c, f, direct);
     Pigeon__BatchItem b = PIGEON__BATCH_ITEM__INIT;
     fill(&b, c, f, key);

@@ -3,6 +3,7 @@
 
 #include "common/base/error.h"
 #include "common/base/id.h"
+#include "common/proto/message_client.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -109,8 +110,8 @@ static int send(struct look *l, const Pigeon__Send *s)
         e = user(l, "to.user", s->to->user);
     else
         e = conv(l, "to.conv", s->to->conv);
-    if (!e && !pgn_client_id_valid(s->client_id))
-        e = bad(l, "client_id", *s->client_id ? "1-64 printable ASCII characters without space" : "missing");
+    if (!e && !*s->client_id)
+        e = bad(l, "client_id", "missing");
     if (!e)
         e = mentions(l, s->mentions, s->n_mentions);
     return e ? e : body(l, s->body, s->kind);
@@ -188,9 +189,15 @@ static int fetch(struct look *l, const Pigeon__Fetch *o)
     return e || !o->after || !o->before ? e : bad(l, "before", "not together with after");
 }
 
-int gw_check_frame(const Pigeon__ClientFrame *f, const struct gw_check_limits *limits, char ret_problem[GW_PROBLEM_BYTES])
+/* The client's own idempotency key, where there may be one. */
+static int client_id(struct look *l, const Pigeon__ClientFrame *f)
 {
-    struct look look = {limits, ret_problem}, *l = &look;
+    const char *id = pgn_message_client_id(f);
+    return !*id || pgn_client_id_valid(id) ? 0 : bad(l, "client_id", "1-64 printable ASCII characters without space");
+}
+
+static int operation(struct look *l, const Pigeon__ClientFrame *f)
+{
     switch (f->op_case) {
     case PIGEON__CLIENT_FRAME__OP_SEND:
         return send(l, f->send);
@@ -245,4 +252,11 @@ int gw_check_frame(const Pigeon__ClientFrame *f, const struct gw_check_limits *l
     default:
         return bad(l, "frame", "no operation, or an unknown one");
     }
+}
+
+int gw_check_frame(const Pigeon__ClientFrame *f, const struct gw_check_limits *limits, char ret_problem[GW_PROBLEM_BYTES])
+{
+    struct look look = {limits, ret_problem};
+    int e = operation(&look, f);
+    return e ? e : client_id(&look, f);
 }

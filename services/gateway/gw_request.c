@@ -140,12 +140,14 @@ static void ask(struct gw_conn *c, const Pigeon__ClientFrame *f, struct op *op)
 {
     Pigeon__OpRequest q = PIGEON__OP_REQUEST__INIT;
     Pigeon__ClientFrame copy;
-    char key[PGN_ULID_LEN + 1];
+    char key[PGN_CLIENT_ID_MAX + 1] = "";
     fill(&q, c, f, &copy);
-    if (!only_reads(f->op_case)) {
+    const char *own = pgn_message_client_id(f);
+    if (*own)
+        memcpy(key, own, strlen(own) + 1); /* gw_check knows its length */
+    else if (!only_reads(f->op_case))
         pgn_ulid(pgn_wall_ms(), key);
-        q.client_id = key;
-    }
+    q.client_id = key;
     pgn_message_op(c->gw->bus, &q, TIMEOUT_MS, NULL, on_answer, op);
 }
 

@@ -138,8 +138,12 @@ void msg_batch_decide(struct msg_batch *b, uint64_t now_ms)
         int e = msg_rules_check(p, item->in->user, item->action, now_ms, &verdict);
         if (!e && item->action == MSG_SEND && item->in->send->n_mentions > 0)
             e = msg_rules_mentions(p, item->in->user, item->in->send->mentions, item->in->send->n_mentions, &verdict);
-        if (e)
+        if (e && item->action == MSG_MARK) {
             msg_batch_refuse(b, item, e, pgn_arena_strdup(b->arena, verdict.text));
+        } else if (e) {
+            item->refusal = e;
+            item->text = pgn_arena_strdup(b->arena, verdict.text);
+        }
     }
 }
 
@@ -241,6 +245,15 @@ static Pigeon__Append *append_of(const struct msg_item *item, struct pgn_arena *
     return a;
 }
 
+static Pigeon__ItemResult *refusal_of(const struct msg_item *item, struct pgn_arena *arena)
+{
+    Pigeon__ItemResult *r = pgn_arena_alloc(arena, sizeof *r);
+    pigeon__item_result__init(r);
+    r->error = item->refusal;
+    r->text = pgn_arena_strdup(arena, item->text);
+    return r;
+}
+
 static void fill_commit(struct msg_batch *b, const struct msg_item *item, struct subjects *t, Pigeon__CommitItem *out)
 {
     static const Pigeon__CommitItem init = PIGEON__COMMIT_ITEM__INIT;
@@ -259,6 +272,8 @@ static void fill_commit(struct msg_batch *b, const struct msg_item *item, struct
         out->append = append_of(item, b->arena);
     }
     set_subjects(t, out, p, item->action);
+    if (item->refusal)
+        out->refusal = refusal_of(item, b->arena);
 }
 
 Pigeon__CommitBatch *msg_batch_commit(struct msg_batch *b, size_t from, size_t to)

@@ -16,6 +16,7 @@ struct msg_item {
     enum msg_action action;
     int error; /* decided: refused */
     const char *text;
+    int refusal; /* the rules refuse it: storage answers so, unless it is the retry of what was stored before; its text is `text` */
     uint64_t retry_after_ms;
     struct msg_want want; /* holds the policy */
 };

@@ -3,6 +3,7 @@
 
 #include "common/base/error.h"
 #include "common/base/id.h"
+#include "common/proto/message_client.h"
 #include "common/proto/subjects.h"
 #include "services/message/msg_metrics.h"
 
@@ -95,13 +96,12 @@ static void send_commit(struct msg_op *op)
     pgn_bus_request(op->service->bus, PGN_SUBJ_COMMIT, op->packed.data, op->packed.len, left < TRY_MS ? left + 1 : TRY_MS, on_answer, op);
 }
 
-void msg_commit(struct msg_op *op, uint64_t version, msg_op_step *again)
+static void commit_change(struct msg_op *op, uint64_t version, Pigeon__ItemResult *refusal)
 {
     Pigeon__CommitBatch batch = PIGEON__COMMIT_BATCH__INIT;
     Pigeon__CommitItem item = PIGEON__COMMIT_ITEM__INIT, *items = &item;
     char *subject = msg_op_text(op, PGN_SUBJ_CONV "%s", op->conv);
     uint32_t row = 0;
-    op->again = again;
     op->change->client_id = op->client_id;
     item.index = 1;
     item.conv = pgn_arena_strdup(op->arena, op->conv);
@@ -110,6 +110,7 @@ void msg_commit(struct msg_op *op, uint64_t version, msg_op_step *again)
     item.device = op->request->device;
     item.what_case = PIGEON__COMMIT_ITEM__WHAT_CHANGE;
     item.change = op->change;
+    item.refusal = refusal;
     item.n_subjects = 1;
     item.subjects = &row;
     batch.batch = 1;
@@ -122,6 +123,28 @@ void msg_commit(struct msg_op *op, uint64_t version, msg_op_step *again)
     send_commit(op);
 }
 
+void msg_commit(struct msg_op *op, uint64_t version, msg_op_step *again)
+{
+    op->again = again;
+    commit_change(op, version, NULL);
+}
+
+void msg_commit_refused(struct msg_op *op, int error, const char *text)
+{
+    Pigeon__ItemResult refusal = PIGEON__ITEM_RESULT__INIT;
+    const Pigeon__ClientFrame *frame = op->request->frame;
+    if (!*pgn_message_client_id(frame)) {
+        msg_op_fail(op, error, text);
+        return;
+    }
+    op->change = msg_op_alloc(op, sizeof *op->change);
+    pigeon__group_change__init(op->change);
+    op->change->op = frame->op_case == PIGEON__CLIENT_FRAME__OP_CREATE ? PIGEON__OP__created : PIGEON__OP__updated;
+    refusal.error = error;
+    refusal.text = pgn_arena_strdup(op->arena, text ? text : pgn_error_info(error)->text);
+    commit_change(op, 0, &refusal);
+}
+
 /* ---- checks that need storage ---- */
 
 /* Why one of them cannot be added, from the direct conversation with him. */
@@ -130,11 +153,11 @@ static void explain(struct msg_op *op)
     const struct msg_policy *p = op->want.policy;
     const struct msg_member *m = msg_policy_member(p, op->refused);
     if (!p->found)
-        msg_op_fail(op, PGN_E_NOT_FOUND, msg_op_text(op, "no user %s", op->refused));
+        msg_commit_refused(op, PGN_E_NOT_FOUND, msg_op_text(op, "no user %s", op->refused));
     else if (m && m->flags & MSG_MEMBER_BLOCKS_OTHER)
-        msg_op_fail(op, PGN_E_FORBIDDEN, msg_op_text(op, "%s has blocked you", op->refused));
+        msg_commit_refused(op, PGN_E_FORBIDDEN, msg_op_text(op, "%s has blocked you", op->refused));
     else
-        msg_op_fail(op, PGN_E_FORBIDDEN, msg_op_text(op, "%s is in as many groups as one may be", op->refused));
+        msg_commit_refused(op, PGN_E_FORBIDDEN, msg_op_text(op, "%s is in as many groups as one may be", op->refused));
 }
 
 static void on_blocks(struct msg_op *op, const Pigeon__Reply *reply)
@@ -170,7 +193,7 @@ void msg_commit_check_blocks(struct msg_op *op, char **users, size_t count, msg_
 static void on_groups(struct msg_op *op, const Pigeon__Reply *reply)
 {
     if (reply->strings->n_values >= (size_t)op->service->config->limits_user_groups)
-        msg_op_fail(op, PGN_E_FORBIDDEN, "you are in as many groups as you may be: leave one first");
+        msg_commit_refused(op, PGN_E_FORBIDDEN, "you are in as many groups as you may be: leave one first");
     else
         op->checked(op);
 }

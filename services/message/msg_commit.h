@@ -10,6 +10,11 @@
  * (or `create`).
  */
 void msg_commit(struct msg_op *op, uint64_t version, msg_op_step *again);
+/*
+ * The rules refuse the operation. Under a key of the client's own it may be the repetition of one that was allowed and stored, whose answer
+ * was lost (who left is no member any more): storage is asked, and answers as the first time. Ends the operation. op->conv is set.
+ */
+void msg_commit_refused(struct msg_op *op, int error, const char *text);
 void msg_commit_ok(struct msg_op *op, uint64_t version); /* the answer, also when nothing had to change */
 
 /* Ends the operation when one of them does not exist, has blocked the user, or is in as many groups as one may be. */

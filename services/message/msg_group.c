@@ -102,7 +102,6 @@ static void create_commit(struct msg_op *op)
 {
     Pigeon__Create *create = op->request->frame->create;
     Pigeon__GroupChange *c = change_new(op, PIGEON__OP__created, create->n_members + 1);
-    op->conv = group_id(op);
     c->title = create->title;
     c->settings = create->settings;
     change_member(op, op->request->user, PIGEON__ROLE__owner);
@@ -143,6 +142,7 @@ void msg_group_create(struct msg_op *op)
     int e = check_create(op, create, &text);
     if (refuse(op, e, text))
         return;
+    op->conv = group_id(op);
     create->n_members = new_members(op, NULL, create->members, create->n_members);
     if (create->n_members + 1 > members_limit(op))
         msg_op_fail(op, PGN_E_TOO_LARGE, "a group may not have that many members");
@@ -241,8 +241,12 @@ void msg_group_leave(struct msg_op *op)
 static bool target_refused(struct msg_op *op, enum msg_action action, const char *target)
 {
     struct msg_verdict verdict = {""};
-    int e = pgn_user_valid(target) ? msg_rules_target(op->want.policy, op->user, action, target, &verdict) : PGN_E_INVALID;
-    return refuse(op, e, pgn_user_valid(target) ? verdict.text : "user is not a user id");
+    if (!pgn_user_valid(target))
+        return refuse(op, PGN_E_INVALID, "user is not a user id");
+    int e = msg_rules_target(op->want.policy, op->user, action, target, &verdict);
+    if (e)
+        msg_commit_refused(op, e, verdict.text);
+    return e != 0;
 }
 
 static void kick_allowed(struct msg_op *op)

@@ -6,6 +6,7 @@
 #include "common/base/id.h"
 #include "common/proto/rpc.h"
 #include "common/svc/log.h"
+#include "services/message/msg_commit.h"
 #include "services/message/msg_metrics.h"
 
 #include <stdarg.h>
@@ -145,7 +146,7 @@ static void on_rule(struct msg_op *op)
     struct msg_verdict verdict = {""};
     int e = msg_rules_check(op->want.policy, op->user, op->rule_action, pgn_wall_ms(), &verdict);
     if (e)
-        msg_op_fail(op, e, verdict.text);
+        msg_commit_refused(op, e, verdict.text);
     else
         op->rule_next(op);
 }

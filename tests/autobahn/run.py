@@ -75,10 +75,10 @@ def main():
     try:
         cluster.up()
         results = run_suite(f"ws://127.0.0.1:{cluster.gateway_port}/echo", os.environ.get("CASES", "*").split())
+        counts = report(results)
     finally:
         cluster.down()
         shutil.rmtree(folder, ignore_errors=True)
-    counts = report(results)
     passed, failed = len(results) - counts["FAILED"], counts["FAILED"]
     print("Compression (permessage-deflate) is off: its cases are not implemented, and counted as neither." if counts["UNIMPLEMENTED"] else "")
     print(f"{passed - counts['UNIMPLEMENTED']} passed, {failed} failed")
