@@ -1,0 +1,137 @@
+"""Points 3 and 7: the login. Memory and time of argon2id, guesses side by side, the login phase, revocations."""
+import os
+import socket
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from client import Client
+from cluster import wait_until
+from rest import PASSWORD, Person, call
+from test_malformed import Raw
+
+
+def log_in(cluster, user, password):
+    return call(cluster, "POST", "/v1/login", {"user": user, "password": password, "device": "d"})
+
+
+def test_guesses_side_by_side_do_not_slip_through(fresh):
+    """Without an atomic check all of them would see a counter below the limit."""
+    cluster = fresh({"PIGEON_LIMITS_LOGIN_FAILURES": "3", "PIGEON_API_THREADS": "24", "PIGEON_API_ARGON2_MEMORY_KIB": "8192", "PIGEON_API_ARGON2_PASSES": "2"})
+    Person.register(cluster, "alice")
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda i: log_in(cluster, "alice", f"wrong password {i}").status, range(12)))
+    assert answers.count(401) == 3, answers
+    assert answers.count(429) == 9, answers
+    assert log_in(cluster, "alice", PASSWORD).status == 429
+
+
+def memory(cluster, what):
+    with open(f"/proc/{cluster.processes['api'].pid}/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(what)) // 1024
+
+
+def test_at_most_two_passwords_are_computed_at_once(fresh):
+    """Each takes 96 MiB here: ten at once would take a gigabyte."""
+    cluster = fresh({"PIGEON_API_ARGON2_MEMORY_KIB": str(96 * 1024), "PIGEON_API_ARGON2_PASSES": "1", "PIGEON_API_THREADS": "32", "PIGEON_LIMITS_LOGIN_FAILURES": "1000"})
+    before = memory(cluster, "VmRSS")
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda i: log_in(cluster, f"nobody{i}", "wrong password").status, range(10)))
+    assert set(answers) == {401}, answers
+    peak = memory(cluster, "VmHWM") - before
+    assert 90 < peak < 3 * 96, f"{peak} MiB more than before"
+
+
+def test_a_failed_login_takes_the_same_time_for_everybody(fresh):
+    """Medians of alternating tries: somebody's wrong password, nobody's, and a disabled one's. argon2id takes most of it here."""
+    cluster = fresh({"PIGEON_API_ARGON2_MEMORY_KIB": "32768", "PIGEON_API_ARGON2_PASSES": "2", "PIGEON_LIMITS_LOGIN_FAILURES": "1000"})
+    Person.register(cluster, "alice")
+    Person.register(cluster, "gone")
+    cluster.pigeon("user", "disable", "gone")
+    times = {"alice": [], "nobody-here": [], "gone": []}
+    for _ in range(9):
+        for user, took in times.items():
+            started = time.perf_counter()
+            assert log_in(cluster, user, "wrong password").status == 401
+            took.append(time.perf_counter() - started)
+    middle = {user: statistics.median(took) for user, took in times.items()}
+    assert max(middle.values()) < 1.5 * min(middle.values()), middle
+
+
+def drip_header(peer):
+    peer.write("GET /v1/ws HTTP/1.1\r\nHost: x\r\n")
+    return lambda: peer.write("A: b\r\n")
+
+
+def drip_pings(peer):
+    peer.upgrade()
+    return lambda: peer.frame(9, "x")
+
+
+def seconds_until_ended(port, kind):
+    peer = Raw(port)
+    started, again = time.monotonic(), kind(peer)
+    peer.socket.settimeout(0.2)
+    try:
+        while time.monotonic() - started < 6:
+            try:
+                again()
+                if peer.socket.recv(4096) == b"":
+                    break
+            except TimeoutError:
+                pass
+    except OSError:
+        pass
+    peer.socket.close()
+    return time.monotonic() - started
+
+
+def test_dripping_does_not_prolong_the_login_phase(shared):
+    """Neither header bytes nor pings: the time runs from the first byte to the hello (3 s here, 10 s by default)."""
+    with ThreadPoolExecutor(2) as pool:
+        took = list(pool.map(lambda kind: seconds_until_ended(shared.gateway_port, kind), (drip_header, drip_pings)))
+    assert all(2 < t < 5.9 for t in took), took
+
+
+def test_the_defaults_of_the_login_phase(shared):
+    text = shared.pigeon("config", "doc").stdout
+    for key, value in {"hello_timeout_ms": "10000", "hello_bytes": "16384", "address_unauthenticated": "512", "login_failures": "10", "trusted_proxies": "127.0.0.1"}.items():
+        row = next(line for line in text.splitlines() if f"`{key}`" in line or f"| {key} " in line or f".{key}`" in line)
+        assert value in row, row
+
+
+def test_revocation_reaches_live_sockets_and_the_audit_log(shared, root, join):
+    """By an administrator, by the command line, by the user himself; only what others do to him is audited."""
+    def audited(user):
+        return [(e["actor"], e.get("detail")) for e in root.ok("GET", "/admin/audit?limit=200")["entries"] if e["action"] == "session.revoke" and e["object"] == user]
+
+    alice, bob, carol = join("alice", "bob", "carol")
+    with Client(shared.ws_url, alice.token) as a, Client(shared.ws_url, bob.token) as b, Client(shared.ws_url, carol.token) as c:
+        assert root.call("PATCH", f"/admin/users/{alice.user}", {"password": "another password"}).status == 200
+        a.wait_closed(5)
+        shared.pigeon("user", "logout", bob.user)
+        b.wait_closed(5)
+        assert carol.call("POST", "/logout").status == 204
+        c.wait_closed(5)
+    for person in (alice, bob, carol):
+        assert person.call("GET", "/me").status == 401
+    assert audited(alice.user) == [("root", "all")]
+    assert audited(bob.user) == [("command line", "all")]
+    assert audited(carol.user) == []
+
+
+def test_tokens_are_stored_hashed(shared, join):
+    alice, = join("alice")
+    assert len(alice.token) == 43
+    wait_until(lambda: alice.call("GET", "/me").status == 200)
+    for folder, _, files in os.walk(os.path.join(shared.data, "store")):
+        for name in files:
+            with open(os.path.join(folder, name), "rb") as f:
+                assert alice.token.encode() not in f.read(), name
+
+
+def test_an_anonymous_body_is_small(shared):
+    """16 KiB before anybody is known; a user's may be larger."""
+    with socket.create_connection(("127.0.0.1", shared.base + 3), timeout=5) as s:
+        s.sendall(b"POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 16385\r\n\r\n" + b" " * 16385)
+        assert b" 413 " in s.recv(200)
