@@ -6,10 +6,10 @@
 packages_for() {
     case $1 in
     build) echo "gcc make pkg-config libc6-dev protobuf-compiler protobuf-c-compiler libprotobuf-c-dev libnats-dev libhiredis-dev
-                 librocksdb-dev libsqlite3-dev libcivetweb-dev libjansson-dev libyaml-dev libsodium-dev libxxhash-dev zlib1g-dev libssl-dev libmongoc-dev" ;;
+                 librocksdb-dev libsqlite3-dev libcivetweb-dev libjansson-dev libyaml-dev libsodium-dev libxxhash-dev zlib1g-dev libssl-dev libmongoc-dev libzstd-dev" ;;
     run) echo "nats-server redis-server nginx runit curl iproute2 procps openssl" ;;
     web) command -v npm >/dev/null 2>&1 || echo "nodejs npm" ;;
-    test) echo "libcmocka-dev libfuse3-dev python3-venv chromium prometheus nats-server redis-server nginx runit curl fonts-noto-cjk" ;;
+    test) echo "libcmocka-dev libfuse3-dev python3-venv chromium prometheus slowhttptest nats-server redis-server nginx runit curl fonts-noto-cjk" ;;
     lint) echo "clang-format-14 clang-tidy-14 cppcheck" ;;
     fuzz) echo "clang-14 libclang-rt-14-dev llvm-14" ;;
     *) fail "install.sh: unknown set of packages: $1" ;;
