@@ -170,6 +170,10 @@ write_nats() { # NODE
     done
     cat >"$data/$1/run/nats-node.conf" <<-CONF
 	# Written by deploy/cluster.sh; changes here are lost. Clients and routes are encrypted; routes also show a certificate of ours.
+	# Who does not answer for some 6 s is gone: until then every third batch goes there, and once more elsewhere.
+	write_deadline: "2s"
+	ping_interval: "2s"
+	ping_max: 2
 	tls { cert_file: "$data/$1/tls.pem", key_file: "$data/$1/tls.key", timeout: 5 }
 	cluster {
 	  name: pigeon
@@ -206,6 +210,7 @@ write_yaml() { # NODE
 	  admin_port: $((base_port + 5))
 	presence:
 	  admin_port: $((base_port + 6))
+	  linger_ms: 15000 # longer than it takes to notice that a node has lost its power, and to come back to another
 	storage:
 	  admin_port: $((base_port + 7))
 	$(store_settings)

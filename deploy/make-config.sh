@@ -59,8 +59,8 @@ if [ ! -e "$data/pigeon.yaml" ]; then
 	YAML
 fi
 
-# What a cluster adds to NATS (routes, TLS); nothing on a single node.
-[ -e "$data/run/nats-node.conf" ] || : >"$data/run/nats-node.conf"
+# What a cluster sets otherwise (deploy/cluster.sh): routes, TLS, how soon a peer without power is noticed.
+[ -n "${PIGEON_CLUSTER_NAME:-}" ] || printf 'write_deadline: "5s"\nping_interval: "20s"\n' >"$data/run/nats-node.conf"
 upstream() { # SERVERS PARAMETERS: the servers of an Nginx upstream, on one line
     for at in $1; do printf 'server %s%s; ' "$at" "$2"; done
 }
@@ -72,7 +72,7 @@ api_servers=$(upstream "${PIGEON_CLUSTER_APIS:-127.0.0.1:$api_port}" "$many")
 proxy=
 [ -z "${PIGEON_CLUSTER_PROXY:-}" ] || proxy="set_real_ip_from $PIGEON_CLUSTER_PROXY; real_ip_header X-Forwarded-For;"
 gateway_wait=2h
-[ -z "$many" ] || gateway_wait=${PIGEON_CLUSTER_WAIT:-30s}
+[ -z "$many" ] || gateway_wait=${PIGEON_CLUSTER_WAIT:-15s}
 user_line=
 [ "$(id -u)" -ne 0 ] || user_line="user $(id -un) $(id -gn);"
 files=$(ulimit -Hn)

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 1 << 18, GIVE_UP_MS = 20000, BACKOFF_FIRST_MS = 500, BACKOFF_MAX_MS = 30000, SOCKETS_AN_ADDRESS = 20000 };
+enum { READ_BYTES = 1 << 18, GIVE_UP_MS = 20000, BACKOFF_FIRST_MS = 3000, BACKOFF_MAX_MS = 30000, SOCKETS_AN_ADDRESS = 20000 };
 
 struct pgn_buf *ld_scratch(void)
 {
@@ -78,7 +78,8 @@ void ld_drop(struct ld_user *u, uint64_t wait_ms)
     u->backoff_ms = u->backoff_ms ? u->backoff_ms * 2 : BACKOFF_FIRST_MS;
     if (u->backoff_ms > BACKOFF_MAX_MS)
         u->backoff_ms = BACKOFF_MAX_MS;
-    uint64_t jittered = u->backoff_ms / 2 + (uint64_t)(ld_random_unit(u->run) * u->backoff_ms / 2);
+    /* Nearly all of the range: thousands that lost one server must not return in one second. */
+    uint64_t jittered = u->backoff_ms / 10 + (uint64_t)(ld_random_unit(u->run) * u->backoff_ms * 9 / 10);
     pgn_timer_start(u->run->loop, &u->timer, wait_ms + jittered);
 }
 

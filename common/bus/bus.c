@@ -294,7 +294,6 @@ static natsStatus set_options(struct pgn_bus *bus, const struct pgn_bus_options 
     PGN_NATS_TRY(s, natsOptions_SetSendAsap(o, true));
     PGN_NATS_TRY(s, natsOptions_UseGlobalMessageDelivery(o, true));
     PGN_NATS_TRY(s, natsOptions_SetIOBufSize(o, IO_BYTES));
-    PGN_NATS_TRY(s, natsOptions_SetMaxPingsOut(o, 2));
     PGN_NATS_TRY(s, natsOptions_SetReconnectBufSize(o, RECONNECT_BYTES));
     PGN_NATS_TRY(s, natsOptions_SetRetryOnFailedConnect(o, true, nats_connected, bus));
     PGN_NATS_TRY(s, natsOptions_SetReconnectedCB(o, nats_reconnected, bus));

@@ -7,7 +7,7 @@
 
 #define SERVER_CERT_NAME "nats.pigeon"
 
-enum { SERVERS_MAX = 16, RECONNECT_WAIT_MS = 100, RECONNECT_JITTER_MS = 400, PING_MS = 10000 };
+enum { SERVERS_MAX = 16, RECONNECT_WAIT_MS = 100, RECONNECT_JITTER_MS = 400, PING_MS = 2000, PINGS_OUT = 2 };
 
 static natsStatus set_servers(natsOptions *o, const char *url)
 {
@@ -48,7 +48,9 @@ natsStatus pgn_nats_options(natsOptions *o, const char *url, const char *tls_ca,
     if (user)
         PGN_NATS_TRY(s, natsOptions_SetUserInfo(o, user, password));
     PGN_NATS_TRY(s, natsOptions_SetTimeout(o, PGN_NATS_CONNECT_MS));
+    /* A server that lost its power says nothing: another one is asked after at most 6 s. */
     PGN_NATS_TRY(s, natsOptions_SetPingInterval(o, PING_MS));
+    PGN_NATS_TRY(s, natsOptions_SetMaxPingsOut(o, PINGS_OUT));
     PGN_NATS_TRY(s, natsOptions_SetMaxReconnect(o, -1));
     PGN_NATS_TRY(s, natsOptions_SetReconnectWait(o, RECONNECT_WAIT_MS));
     PGN_NATS_TRY(s, natsOptions_SetReconnectJitter(o, RECONNECT_JITTER_MS, RECONNECT_JITTER_MS));

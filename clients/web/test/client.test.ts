@@ -61,7 +61,7 @@ describe('client', () => {
     expect(first.frames('send').map((f) => f.send.client_id)).toEqual(['k1']);
     first.die(); await turns();
     client.outbox.add(item('k3'));
-    await vi.advanceTimersByTimeAsync(500);
+    await vi.advanceTimersByTimeAsync(3000);
     const second = FakeSocket.last;
     expect(second).not.toBe(first);
     second.accept();

@@ -1,4 +1,4 @@
-/** Waiting times that double from `first` to `most`, each drawn from its upper half so that clients spread out. */
+/** Waiting times that double from `first` to `most`, each drawn from nearly all of its range: thousands that lost one server must not return in one second. */
 export class Backoff {
   private step = 0;
 
@@ -7,7 +7,7 @@ export class Backoff {
   next(): number {
     const top = Math.min(this.most, this.first * 2 ** this.step);
     if (top < this.most) this.step++;
-    return Math.round(top * (0.5 + this.random() / 2));
+    return Math.round(top * (0.1 + this.random() * 0.9));
   }
 
   reset(): void {

@@ -56,7 +56,7 @@ export class Connection {
   private backoff: Backoff;
 
   constructor(private o: ConnectionOptions) {
-    this.backoff = new Backoff(500, 30_000, o.random);
+    this.backoff = new Backoff(3000, 30_000, o.random);
   }
 
   start(): void {
