@@ -1,5 +1,5 @@
 # Targets that run things; the work is in scripts, so that each can be read and run alone.
-.PHONY: cluster cluster-down cluster-status bench-store help up down status logs web test lint docs bench-campus clean
+.PHONY: cluster cluster-down cluster-status bench-store help up down status logs web test lint docs bench-campus drills clean
 
 ## make up              installs what is missing, builds, starts Pigeon, waits until it is ready
 ##                      PIGEON_HTTP_PORT=8080 PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
@@ -54,6 +54,11 @@ docs:
 ## make bench-campus    4,000 users for 5 minutes: latencies, losses, memory and CPU of the whole
 bench-campus:
 	@tests/bench/campus.sh
+## make drills          the ten drills of docs/RELIABILITY.md, a line each; ONLY=1,5 SEED=7 SHORT=1 KILLS=1000
+##                      PLANT=ack-before-commit|dedup-off|seq-from-redis|sync-off|drop-publish: must then fail
+drills:
+	@tests/drills/run.sh $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(SHORT),--short) $(if $(PLANT),--plant $(PLANT)) \
+		$(if $(KILLS),--kills $(KILLS)) $(if $(CUTS),--cuts $(CUTS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KEEP),--keep)
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 ## make clean           removes build/
