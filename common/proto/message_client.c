@@ -10,36 +10,50 @@
 
 enum { ASK_AGAIN_MS = 2000, PAUSE_MS = 20 };
 
-const char *pgn_message_client_id(const Pigeon__ClientFrame *f)
+/* Where the frame's operation keeps it; NULL: it has none. */
+static char **client_id_of(const Pigeon__ClientFrame *f)
 {
     switch ((int)f->op_case) {
     case PIGEON__CLIENT_FRAME__OP_SEND:
-        return f->send->client_id;
+        return &f->send->client_id;
     case PIGEON__CLIENT_FRAME__OP_RECALL:
-        return f->recall->client_id;
+        return &f->recall->client_id;
     case PIGEON__CLIENT_FRAME__OP_EDIT:
-        return f->edit->client_id;
+        return &f->edit->client_id;
     case PIGEON__CLIENT_FRAME__OP_REACT:
-        return f->react->client_id;
+        return &f->react->client_id;
     case PIGEON__CLIENT_FRAME__OP_CREATE:
-        return f->create->client_id;
+        return &f->create->client_id;
     case PIGEON__CLIENT_FRAME__OP_INVITE:
-        return f->invite->client_id;
+        return &f->invite->client_id;
     case PIGEON__CLIENT_FRAME__OP_JOIN:
-        return f->join->client_id;
+        return &f->join->client_id;
     case PIGEON__CLIENT_FRAME__OP_LEAVE:
-        return f->leave->client_id;
+        return &f->leave->client_id;
     case PIGEON__CLIENT_FRAME__OP_KICK:
-        return f->kick->client_id;
+        return &f->kick->client_id;
     case PIGEON__CLIENT_FRAME__OP_ROLE:
-        return f->role->client_id;
+        return &f->role->client_id;
     case PIGEON__CLIENT_FRAME__OP_MUTE:
-        return f->mute->client_id;
+        return &f->mute->client_id;
     case PIGEON__CLIENT_FRAME__OP_UPDATE:
-        return f->update->client_id;
+        return &f->update->client_id;
     default:
-        return "";
+        return NULL;
     }
+}
+
+const char *pgn_message_client_id(const Pigeon__ClientFrame *frame)
+{
+    char **id = client_id_of(frame);
+    return id ? *id : "";
+}
+
+void pgn_message_set_client_id(Pigeon__ClientFrame *frame, char *client_id)
+{
+    char **id = client_id_of(frame);
+    if (id)
+        *id = client_id;
 }
 
 void pgn_message_op(struct pgn_bus *bus, const Pigeon__OpRequest *request, uint64_t timeout_ms, struct pgn_arena *arena, pgn_rpc_done *done,

@@ -9,6 +9,7 @@
 
 /* The idempotency key that the client gave to an operation that changes something; "" when it gave none, or there is none to give. */
 const char *pgn_message_client_id(const Pigeon__ClientFrame *frame);
+void pgn_message_set_client_id(Pigeon__ClientFrame *frame, char *client_id); /* borrowed by the frame */
 
 /* Any operation but hello, ping, send, recall, edit, react and mark, which go in batches. Answered by Reply.ok. Loop's thread. */
 void pgn_message_op(struct pgn_bus *bus, const Pigeon__OpRequest *request, uint64_t timeout_ms, struct pgn_arena *arena, pgn_rpc_done *done,

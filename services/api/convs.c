@@ -43,10 +43,24 @@ static int ask_read(struct api_call *call, Pigeon__ClientFrame *frame, Pigeon__O
     return api_answer(call, 200, ok->fetch); /* one pointer, whatever the kind */
 }
 
+/* The client's own key for what it may have to repeat. */
+static int read_key(struct api_call *call, Pigeon__ClientFrame *frame)
+{
+    const char *key = pgn_http_header(call->req, "Idempotency-Key");
+    if (!key)
+        return 0;
+    if (!pgn_client_id_valid(key))
+        return api_fail_field(call, "Idempotency-Key", "1 to 64 printable characters without space");
+    pgn_message_set_client_id(frame, api_strdup(call, key));
+    return 0;
+}
+
 static int ask_change(struct api_call *call, Pigeon__ClientFrame *frame)
 {
     Pigeon__Ok *ok = NULL;
-    int e = ask(call, frame, PIGEON__OK__RESULT_CHANGED, &ok);
+    int e = read_key(call, frame);
+    if (!e)
+        e = ask(call, frame, PIGEON__OK__RESULT_CHANGED, &ok);
     return e ? e : api_answer(call, 200, ok->changed);
 }
 
@@ -166,7 +180,9 @@ int api_create_conv(struct api_call *call)
     create.settings = body->settings;
     frame.op_case = PIGEON__CLIENT_FRAME__OP_CREATE;
     frame.create = &create;
-    e = ask(call, &frame, PIGEON__OK__RESULT_CREATE, &ok);
+    e = read_key(call, &frame);
+    if (!e)
+        e = ask(call, &frame, PIGEON__OK__RESULT_CREATE, &ok);
     return e ? e : api_answer(call, 201, ok->create);
 }
 
