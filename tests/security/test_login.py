@@ -1,4 +1,5 @@
 """Points 3 and 7: the login. Memory and time of argon2id, guesses side by side, the login phase, revocations."""
+import json
 import os
 import socket
 import statistics
@@ -127,7 +128,26 @@ def test_tokens_are_stored_hashed(shared, join):
     for folder, _, files in os.walk(os.path.join(shared.data, "store")):
         for name in files:
             with open(os.path.join(folder, name), "rb") as f:
-                assert alice.token.encode() not in f.read(), name
+                data = f.read()
+            assert alice.token[:20].encode() not in data and alice.token[-20:].encode() not in data, name
+
+
+def test_a_hello_is_small(shared, join):
+    """16 KiB at most, also when it would be right otherwise; after it a frame may be 64 KiB."""
+    alice, = join("alice")
+    for size, fits in ((16000, True), (16500, False)):
+        peer = Raw(shared.gateway_port)
+        peer.upgrade()
+        text = json.dumps({"id": 1, "hello": {"token": alice.token}})
+        peer.frame(1, text + " " * (size - len(text)))
+        answer = json.loads(peer.read_frame()[1])
+        assert ("ok" in answer) == fits, (size, answer)
+        if fits:
+            peer.frame(1, '{"id":2,"ping":{}}' + " " * 60000)
+            assert json.loads(peer.read_frame()[1])["id"] == 2
+        else:
+            assert peer.close_code() == 4401
+        peer.socket.close()
 
 
 def test_an_anonymous_body_is_small(shared):
