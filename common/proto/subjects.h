@@ -19,6 +19,7 @@
 
 /* Broadcasts. */
 #define PGN_SUBJ_PRS_EVENTS "pgn.prs.events" /* gateway -> presence: PresenceEvents */
+#define PGN_SUBJ_PRS_STATUS "pgn.prs.status" /* presence -> presence: PresenceStatuses */
 #define PGN_SUBJ_GW_ALL     "pgn.gw.all"     /* presence -> gateways: GatewayControl */
 #define PGN_SUBJ_STORE_UP   "pgn.up.store"   /* storage -> gateway, message: StoreUp */
 #define PGN_SUBJ_POLICY     "pgn.policy"     /* storage -> message: PolicyChanged */

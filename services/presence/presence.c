@@ -11,6 +11,7 @@
 #include "services/presence/prs_loader.h"
 #include "services/presence/prs_metrics.h"
 #include "services/presence/prs_mirror.h"
+#include "services/presence/prs_peers.h"
 #include "services/presence/prs_query.h"
 #include "services/presence/prs_seen.h"
 
@@ -28,6 +29,7 @@ struct presence {
     struct prs_seen *seen;
     struct prs_mirror *mirror;
     struct prs_queries *queries;
+    struct prs_peers *peers;
     struct pgn_arena *arena; /* of one report */
     struct pgn_bus_sub *events, *requests;
     struct pgn_timer gauges;
@@ -74,6 +76,12 @@ static void on_save(void *ctx, struct prs_user *u)
     prs_seen_add(p->seen, u);
 }
 
+static void on_share(void *ctx, const struct prs_user *u)
+{
+    struct presence *p = ctx;
+    prs_peers_tell(p->peers, u);
+}
+
 static void on_load(void *ctx, struct prs_user *u)
 {
     struct presence *p = ctx;
@@ -100,6 +108,7 @@ static void on_ask_snapshot(void *ctx, const char *instance)
     if (error)
         pgn_log_limited(PGN_WARN, 1000, "gateways could not be asked: %s", pgn_error_info(error)->text); /* asked again soon */
     pgn_buf_release(&out);
+    prs_peers_ask(p->peers); /* whatever made us miss a gateway's words may have made us miss theirs */
 }
 
 /* ---- the bus ---- */
@@ -155,6 +164,8 @@ static int subscribe(struct presence *p)
     int error = pgn_bus_subscribe(p->svc->bus, PGN_SUBJ_PRS_EVENTS, NULL, on_events, p, &p->events);
     if (!error)
         error = pgn_bus_subscribe(p->svc->bus, PGN_SUBJ_PRS_QUERY, "presence", on_request, p, &p->requests);
+    if (!error)
+        error = prs_peers_subscribe(p->peers);
     return error;
 }
 
@@ -206,10 +217,12 @@ static int start(struct presence *p)
 {
     struct pgn_loop *loop = p->svc->loop;
     const struct pgn_config *config = p->svc->config;
-    struct prs_book_hooks hooks = {.ctx = p, .announce = on_announce, .changed = on_changed, .save = on_save, .load = on_load};
+    struct prs_book_hooks hooks = {
+        .ctx = p, .announce = on_announce, .changed = on_changed, .save = on_save, .share = on_share, .load = on_load};
     p->arena = pgn_arena_new(ARENA_BYTES);
     p->book = prs_book_new(loop, (uint64_t)config->presence_linger_ms, &hooks);
     p->gateways = prs_gateways_new(loop, p->book, (uint64_t)config->presence_gateway_timeout_ms, on_ask_snapshot, p);
+    p->peers = prs_peers_new(p->svc->bus, p->book, p->svc->instance);
     p->seen = prs_seen_new(loop, p->svc->bus);
     p->queries = prs_queries_new(loop, p->svc->bus, p->book, p->gateways);
     p->loader = prs_loader_new(loop, p->svc->bus, p->book, on_loaded, p);
@@ -266,6 +279,7 @@ void prs_fini(struct pgn_svc *svc)
     prs_mirror_free(&p->mirror);
     prs_queries_free(&p->queries);
     prs_loader_free(&p->loader);
+    prs_peers_free(&p->peers);
     prs_seen_free(&p->seen);
     prs_gateways_free(&p->gateways);
     prs_book_free(&p->book);

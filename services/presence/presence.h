@@ -3,6 +3,7 @@
  *
  *   prs_gateways  the gateways' numbered reports        prs_book    users and their states, what is announced when
  *   prs_query     questions, own status                 prs_loader  status and last-seen times from storage
+ *   prs_peers     the other instances: statuses set at run time
  *   prs_seen      the same back to storage              prs_mirror  who is online, in Redis, for a restart
  *
  * Nothing here is the truth: everything is rebuilt from the gateways (devices) and storage (status, last seen).

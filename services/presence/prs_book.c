@@ -360,7 +360,7 @@ static bool known_state(int state)
     return state >= PIGEON__STATE__online && state <= PIGEON__STATE__invisible;
 }
 
-void prs_book_set_status(struct prs_book *book, struct prs_user *u, Pigeon__State own, const char *text)
+static void take_status(struct prs_book *book, struct prs_user *u, Pigeon__State own, const char *text, uint64_t stamp)
 {
     bool text_changed = set_text(u, text), state_changed = known_state((int)own) && u->own != (uint8_t)own;
     if (state_changed) {
@@ -368,6 +368,7 @@ void prs_book_set_status(struct prs_book *book, struct prs_user *u, Pigeon__Stat
             u->last_seen_ms = pgn_wall_ms();
         u->own = (uint8_t)own;
     }
+    u->status_stamp = stamp;
     u->loaded = true; /* newer than what storage has */
     u->text_changed = u->text_changed || text_changed;
     if (text_changed || state_changed) {
@@ -377,6 +378,20 @@ void prs_book_set_status(struct prs_book *book, struct prs_user *u, Pigeon__Stat
     }
     settle(book, u);
     evict(book);
+}
+
+void prs_book_set_status(struct prs_book *book, struct prs_user *u, Pigeon__State own, const char *text)
+{
+    uint64_t now_ms = pgn_wall_ms();
+    take_status(book, u, own, text, now_ms > u->status_stamp ? now_ms : u->status_stamp + 1);
+    if (book->hooks.share)
+        book->hooks.share(book->hooks.ctx, u);
+}
+
+void prs_book_heard_status(struct prs_book *book, struct prs_user *u, Pigeon__State own, const char *text, uint64_t stamp)
+{
+    if (stamp > u->status_stamp)
+        take_status(book, u, own, text, stamp);
 }
 
 void prs_book_loaded(struct prs_book *book, struct prs_user *u, const Pigeon__User *stored)

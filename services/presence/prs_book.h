@@ -10,7 +10,7 @@
  * A user's own status comes from storage (hook `load`); until it has, the user is shown as offline and nothing is
  * announced, since somebody invisible must not be given away by a restart.
  *
- * Memory: struct prs_user with one device 80 + id bytes, and 16-32 of the map's; a further 32 while something waits.
+ * Memory: struct prs_user with one device 88 + id bytes, and 16-32 of the map's; a further 32 while something waits.
  */
 #ifndef SERVICES_PRESENCE_PRS_BOOK_H
 #define SERVICES_PRESENCE_PRS_BOOK_H
@@ -46,6 +46,7 @@ struct prs_user {
     } devices;
     uint64_t last_seen_ms;    /* wall; 0: never */
     uint64_t announced_at_ms; /* monotonic; 0: never */
+    uint64_t status_stamp;    /* of the status; 0: as storage has it. The same at all instances */
     uint8_t count, cap;       /* of devices */
     uint8_t own, announced;   /* Pigeon__State: what the user chose; what others were told */
     bool loaded : 1, lingering : 1, idle : 1;
@@ -60,6 +61,7 @@ struct prs_book_hooks {
     void (*announce)(void *ctx, const struct prs_user *u); /* tell the watchers */
     void (*changed)(void *ctx, const struct prs_user *u);  /* what a restart needs to know has changed */
     void (*save)(void *ctx, struct prs_user *u);           /* seen_dirty or status_dirty was set */
+    void (*share)(void *ctx, const struct prs_user *u);    /* a status was set here: tell the other instances; may be NULL */
     void (*load)(void *ctx, struct prs_user *u);           /* not loaded: ask storage, then prs_book_loaded */
 };
 
@@ -80,6 +82,12 @@ void prs_book_drop(struct prs_book *book, uint16_t gateway, int32_t round);
 
 /* own: unset keeps the state. */
 void prs_book_set_status(struct prs_book *book, struct prs_user *u, Pigeon__State own, const char *text);
+/*
+ * A status that another instance was told: taken when its stamp is newer than the one known. Every instance saves what it takes,
+ * so a status outlives the instance that it was given to. Stamps are wall time, but always above the last one known: two
+ * settings that no instance has seen both of are ordered by clocks, and all agree.
+ */
+void prs_book_heard_status(struct prs_book *book, struct prs_user *u, Pigeon__State own, const char *text, uint64_t stamp);
 /* What storage knows; NULL: there is no such user, or it has nothing. Does nothing to what is loaded. */
 void prs_book_loaded(struct prs_book *book, struct prs_user *u, const Pigeon__User *stored);
 /* A user who was online before the restart: what `changed` kept of it. */
