@@ -65,6 +65,9 @@ export interface SendOp {
 }
 
 // One operation in a frame.
+/** What changes something may carry a key of the device: repeated under it, it is done once. */
+export interface Keyed { client_id?: string }
+
 export interface Ops {
   hello: { token: string; device: string; cursor?: string };
   send: SendOp;
@@ -75,17 +78,17 @@ export interface Ops {
   watch: { users: string[] };
   unwatch: { users: string[] };
   status: { text: string; state: State };
-  recall: { conv: string; seq: number };
-  edit: { conv: string; seq: number; body: Body };
-  react: { conv: string; seq: number; emoji: string; on: boolean };
-  create: { kind: 'group'; title: string; members: string[]; settings?: Settings };
-  invite: { conv: string; users: string[] };
-  join: { conv: string };
-  leave: { conv: string };
-  kick: { conv: string; user: string };
-  role: { conv: string; user: string; role: Role };
-  mute: { conv: string; user?: string; seconds: number };
-  update: { conv: string; title?: string; settings?: Settings };
+  recall: { conv: string; seq: number } & Keyed;
+  edit: { conv: string; seq: number; body: Body } & Keyed;
+  react: { conv: string; seq: number; emoji: string; on: boolean } & Keyed;
+  create: { kind: 'group'; title: string; members: string[]; settings?: Settings } & Keyed;
+  invite: { conv: string; users: string[] } & Keyed;
+  join: { conv: string } & Keyed;
+  leave: { conv: string } & Keyed;
+  kick: { conv: string; user: string } & Keyed;
+  role: { conv: string; user: string; role: Role } & Keyed;
+  mute: { conv: string; user?: string; seconds: number } & Keyed;
+  update: { conv: string; title?: string; settings?: Settings } & Keyed;
   ping: Record<string, never>;
   members: { conv: string; after?: string; limit?: number };
   receipts: { conv: string; seq: number };

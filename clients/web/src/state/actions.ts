@@ -1,6 +1,7 @@
 // What the user does with messages and groups.
 import { t, tError } from '../i18n';
 import { newClientId } from '../net/ids';
+import { askOnce, isKeyed } from '../net/repeat';
 import type { Message, OkResult, OpName, Ops, Sent, Target } from '../proto';
 import { arrived, theClient } from './chat';
 import { refreshGroup } from './groups';
@@ -17,6 +18,7 @@ export function sendText(slot: string, to: Target, text: string, reply?: number,
 /** Asks and shows a failure; undefined then. */
 export async function ask<K extends OpName>(op: K, args: Ops[K]): Promise<OkResult | undefined> {
   try {
+    if (isKeyed(op)) return await askOnce((o, a) => theClient().request(o, a), op, args as Ops[typeof op]);
     return await theClient().request(op, args);
   } catch (e) {
     toast(tError(e), true);
