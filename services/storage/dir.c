@@ -72,6 +72,15 @@ int sto_dir_recount(struct sto_dir *dir)
     return error;
 }
 
+/*
+ * What the log beside the database holds goes into the database, synced: the kernel may still show pages of the log whose write
+ * failed before the last end (a later sync doesn't write them), and what is appended behind them would be lost with them in a power cut.
+ */
+static int log_settle(sqlite3 *db)
+{
+    return sto_sql_error(sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
+}
+
 static int open_db(struct sto_dir *dir, const char *path, struct pgn_buf *ret_problem, struct pgn_buf *notes)
 {
     int result = sqlite3_open_v2(path, &dir->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -85,6 +94,8 @@ static int open_db(struct sto_dir *dir, const char *path, struct pgn_buf *ret_pr
         error = check(dir->db, ret_problem);
     if (!error)
         error = sto_dir_schema(dir->db, path, ret_problem, notes);
+    if (!error)
+        error = log_settle(dir->db);
     if (!error)
         error = sto_dir_people_load(dir);
     if (!error)
@@ -124,6 +135,11 @@ void sto_dir_close(struct sto_dir **dir)
     free((*dir)->changes);
     free(*dir);
     *dir = NULL;
+}
+
+int sto_dir_sync_off(struct sto_dir *dir)
+{
+    return sto_sql_error(sqlite3_exec(dir->db, "PRAGMA synchronous=OFF", NULL, NULL, NULL));
 }
 
 void sto_dir_bind(struct sto_dir *dir, struct sto_log *log)
@@ -182,6 +198,11 @@ int sto_dir_begin(struct sto_dir *dir)
 
     dir->in_transaction = !error;
     return error;
+}
+
+bool sto_dir_rolled_back(const struct sto_dir *dir)
+{
+    return dir->in_transaction && sqlite3_get_autocommit(dir->db);
 }
 
 int sto_dir_end(struct sto_dir *dir)
@@ -276,14 +297,14 @@ int sto_dir_request(struct sto_dir *dir, const Pigeon__DirRequest *request, stru
 {
     struct sto_asking a = {dir, arena, ret, effects, request->actor, pgn_wall_ms()};
     size_t events = effects->event_count, policies = effects->policy_count, changes = dir->change_count;
-    int error = sto_sql_run(dir, STO_SQL_SAVE, NULL, "");
+    int error = sto_dir_rolled_back(dir) ? PGN_E_UNAVAILABLE : sto_sql_run(dir, STO_SQL_SAVE, NULL, "");
 
     if (!error)
         error = dir_do(&a, request);
     if (!error)
         error = sto_sql_run(dir, STO_SQL_RELEASE, NULL, "");
     if (error) {
-        if (sto_sql_run(dir, STO_SQL_BACK, NULL, "") == 0)
+        if (!sto_dir_rolled_back(dir) && sto_sql_run(dir, STO_SQL_BACK, NULL, "") == 0)
             (void)!sto_sql_run(dir, STO_SQL_RELEASE, NULL, "");
         effects->event_count = events;
         effects->policy_count = policies;

@@ -64,6 +64,9 @@ void sto_dir_people_change(struct sto_dir *dir, const char *user, const char *ot
 int sto_dir_people_load(struct sto_dir *dir) PGN_MUST_USE;
 int sto_dir_recount(struct sto_dir *dir) PGN_MUST_USE; /* users and sessions, for sto_dir_counts */
 
+/* SQLite rolled back by itself (full disk, failed write): a statement now would be a transaction of its own. Refuse until the end. */
+bool sto_dir_rolled_back(const struct sto_dir *dir);
+
 /* dir_users.c */
 int sto_user_get(struct sto_asking *a, const char *user, Pigeon__User **ret_user, uint64_t *ret_version) PGN_MUST_USE; /* with hash */
 int sto_dir_user_create(struct sto_asking *a, const Pigeon__User *in, const char *action) PGN_MUST_USE;

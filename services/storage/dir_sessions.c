@@ -359,14 +359,14 @@ int sto_dir_session(struct sto_dir *dir, const Pigeon__SessionRequest *request, 
     struct sto_asking a = {dir, arena, ret, effects, request->actor, pgn_wall_ms()};
     size_t events = effects->event_count;
     bool writes = request->what_case == PIGEON__SESSION_REQUEST__WHAT_CREATE || request->what_case == PIGEON__SESSION_REQUEST__WHAT_REVOKE;
-    int error = writes ? sto_sql_run(dir, STO_SQL_SAVE, NULL, "") : 0;
+    int error = !writes ? 0 : sto_dir_rolled_back(dir) ? PGN_E_UNAVAILABLE : sto_sql_run(dir, STO_SQL_SAVE, NULL, "");
 
     if (!error)
         error = session_do(&a, request);
     if (!error && writes)
         error = sto_sql_run(dir, STO_SQL_RELEASE, NULL, "");
     if (error) {
-        if (writes && sto_sql_run(dir, STO_SQL_BACK, NULL, "") == 0)
+        if (writes && !sto_dir_rolled_back(dir) && sto_sql_run(dir, STO_SQL_BACK, NULL, "") == 0)
             (void)!sto_sql_run(dir, STO_SQL_RELEASE, NULL, "");
         effects->event_count = events;
         ret->error = error;

@@ -3,6 +3,8 @@
 #include "services/storage/metrics.h"
 #include "services/storage/service.h"
 
+#include <sys/stat.h>
+
 static int64_t admin_port(const struct pgn_config *config)
 {
     return config->storage_admin_port;
@@ -23,5 +25,6 @@ int main(int argc, char **argv)
         .publish_load = pgn_load_publish,
         .bus_event = sto_service_bus_event,
     };
+    umask(077); /* RocksDB and SQLite make files as the process may */
     return pgn_svc_main(argc, argv, &ops);
 }

@@ -3,6 +3,7 @@
  */
 #include "common/base/error.h"
 #include "services/storage/embedded.h"
+#include "services/storage/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,11 +61,21 @@ static int lock_take(struct sto_embedded *e, struct pgn_buf *ret_problem)
 
 /* ---- opening ---- */
 
+/* Its name is on the disk afterwards: POSIX keeps what is synced below it only if it is itself. */
 static int directory_make(const char *path, struct pgn_buf *ret_problem)
 {
-    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+    if ((mkdir(path, 0700) == 0 || errno == EEXIST) && sto_sync_parent(path) == 0)
         return 0;
     pgn_buf_printf(ret_problem, "%s cannot be made: %s", path, strerror(errno));
+    return PGN_E_IO;
+}
+
+/* Nobody else reads the store, also where a hand or an older Pigeon made the directory. */
+static int directory_close_to_others(const char *path, struct pgn_buf *ret_problem)
+{
+    if (chmod(path, 0700) == 0)
+        return 0;
+    pgn_buf_printf(ret_problem, "%s cannot be closed to other users: %s", path, strerror(errno));
     return PGN_E_IO;
 }
 
@@ -195,9 +206,15 @@ int sto_embedded_open(const struct sto_store_options *options, struct sto_store 
     if (!error)
         error = directory_make(e->store_path, ret_problem);
     if (!error)
+        error = directory_close_to_others(e->store_path, ret_problem);
+    if (!error)
         error = dir_open(e, ret_problem);
+    if (!error && options->faults.sync_off)
+        error = sto_dir_sync_off(e->parts.dir);
     if (!error)
         error = log_open(e, options, ret_problem);
+    if (!error && (error = sto_sync_path(e->store_path)) != 0) /* the names of both */
+        pgn_buf_printf(ret_problem, "%s cannot be synced: %s", e->store_path, strerror(errno));
     if (!error)
         error = sto_parts_join(&e->parts, &options->faults, ret_problem);
     if (!error && restored && (error = sto_log_jump(e->parts.log, e->restore_above)) == 0 && (error = restore_audit(e)) == 0)
