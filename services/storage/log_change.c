@@ -43,6 +43,29 @@ static bool adds_members(Pigeon__Op op)
     return op == PIGEON__OP__created || op == PIGEON__OP__invited || op == PIGEON__OP__joined;
 }
 
+bool sto_members_came(struct sto_doing *d, uint64_t seq)
+{
+    enum { LOOK_MAX = 256 };
+    const struct sto_state_row *st = &d->head->st;
+    struct sto_msg_row row;
+
+    if (st->kind == STO_DIRECT)
+        return false;
+    if (st->last_seq - seq > LOOK_MAX)
+        return true;
+    for (uint64_t s = seq + 1; s <= st->last_seq; s++) {
+        struct sto_key key = sto_key_msg(d->head->num, s);
+        struct pgn_buf *value = &d->c->log->value;
+
+        if (sto_txn_get(&d->c->txn, STO_CF_MSG, &key, value) != 0 || !sto_msg_row_get(sto_slice_buf(value), &row))
+            return true;
+        const Pigeon__Message *m = sto_message_unpack(d->c->arena, row.message);
+        if (!m || (m->body && m->body->operation && adds_members(m->body->operation->op)))
+            return true;
+    }
+    return false;
+}
+
 static void member_add(struct sto_doing *d, const Pigeon__MemberChange *in, bool history, struct sto_member_row *row)
 {
     struct sto_state_row *st = &d->head->st;

@@ -65,7 +65,8 @@ static int answer_retry(struct sto_doing *d, const struct sto_retry_row *retry)
     d->result->version = d->head->st.kind == STO_GROUP ? d->head->st.version : d->item->version;
     if (d->item->what_case == PIGEON__COMMIT_ITEM__WHAT_CHANGE)
         sto_memberships_publish(d, d->item->change);
-    sto_publish_message(d, retry->seq, row.commit, row.message);
+    if (!sto_members_came(d, retry->seq)) /* they may not read what was before them; who was there syncs */
+        sto_publish_message(d, retry->seq, row.commit, row.message);
     return 0;
 }
 

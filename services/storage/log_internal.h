@@ -96,6 +96,8 @@ int sto_item_mark(struct sto_doing *d, const Pigeon__Mark *in);
 int sto_files_link(struct sto_doing *d, const Pigeon__Body *body, const char *user, bool more) PGN_MUST_USE;
 int sto_operation_apply(struct sto_doing *d, const Pigeon__Append *append, uint64_t first_seq, uint64_t op_seq);
 int sto_group_change(struct sto_doing *d, const Pigeon__GroupChange *change);
+/* Whether somebody came after this number of the item's conversation, or that is not known cheaply. */
+bool sto_members_came(struct sto_doing *d, uint64_t seq);
 void sto_memberships_publish(struct sto_doing *d, const Pigeon__GroupChange *change);
 
 char *sto_chars(const char *constant); /* for protobuf-c's char * fields; never written through */
