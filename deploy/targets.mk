@@ -1,5 +1,5 @@
 # Targets that run things; the work is in scripts, so that each can be read and run alone.
-.PHONY: cluster cluster-down cluster-status bench-store help up down status logs web test lint docs bench-campus drills clean
+.PHONY: cluster cluster-down cluster-status bench-store help up down status logs web test lint docs bench-campus drills clean security-mutations
 
 ## make up              installs what is missing, builds, starts Pigeon, waits until it is ready
 ##                      PIGEON_HTTP_PORT=8080 PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
@@ -59,6 +59,9 @@ bench-campus:
 drills:
 	@tests/drills/run.sh $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(SHORT),--short) $(if $(PLANT),--plant $(PLANT)) \
 		$(if $(KILLS),--kills $(KILLS)) $(if $(CUTS),--cuts $(CUTS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KEEP),--keep)
+## make security-mutations   takes out each defence of docs/SECURITY.md in a copy and sees its test fail; ONLY="word ..."
+security-mutations:
+	@tests/security/take-out.sh $(ONLY)
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 ## make clean           removes build/

@@ -76,6 +76,7 @@ SUITES = [
     Suite("web-unit", [WEB, ["npm", "test", "--silent"]], read_vitest, cwd="clients/web", timeout=300),
     pytest("integration-debug", "debug", ["tests/integration", "tests/api", "tests/cli"]),
     pytest("integration-asan", "asan", ["tests/integration", "tests/api", "tests/cli"]),
+    pytest("security", "debug", ["tests/security"]),
     pytest("stack", "release", ["tests/stack"], [WEB]),
 ]
 

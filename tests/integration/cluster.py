@@ -7,6 +7,7 @@ import csv
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ SETTINGS = {
     "PIGEON_LIMITS_ADDRESS_CONNECTS_S": "100000", "PIGEON_LOG_LEVEL": "debug", "PIGEON_API_ACCEL": "false", "PIGEON_API_REGISTRATION": "open",
 }
 SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "WARNING: ThreadSanitizer", "Assertion `")
+# What no log may hold after any test: something of a token's form, a password's hash. The node's own secrets are compared word by word.
+SECRET = re.compile(r"(?<![\w-])[\w-]{43}(?![\w-])|\$argon2", re.ASCII)
 
 
 def wait_until(condition, timeout=10.0, what="the condition"):
@@ -159,7 +162,22 @@ class Cluster:
                 at = min((text.find(s) for s in SANITIZER if s in text), default=-1)
                 if at >= 0:
                     problems.append(f"{name}: {text[max(0, at - 200):at + 3000]}")
+        problems += self.secrets_in_logs()
         assert not problems, "\n".join(problems)
+
+    def secrets_in_logs(self):
+        """A line for each log that holds a token, a password's hash or one of the node's own secrets."""
+        folder, found = os.path.join(self.data, "secrets"), []
+        own = [open(os.path.join(folder, n), encoding="utf-8", errors="replace").read().strip() for n in os.listdir(folder) if os.path.isfile(os.path.join(folder, n))]
+        for name in os.listdir(os.path.join(self.data, "log")):
+            if not os.path.isfile(self.log_path(name[:-4])):
+                continue
+            text = self.log(name[:-4])
+            seen = SECRET.search(text)
+            if seen:
+                found.append(f"{name} holds what looks like a token or a hash: {text[max(0, seen.start() - 100):seen.end()]}")
+            found += [f"{name} holds a secret of this node" for word in own if len(word) >= 16 and word in text]
+        return found
 
     # ---- people ----
 
