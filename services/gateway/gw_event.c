@@ -58,6 +58,7 @@ static bool make_news(const Pigeon__Event *e, struct news *n)
         return true;
     case PIGEON__EVENT__WHAT_MEMBERSHIP:
     case PIGEON__EVENT__WHAT_REVOKED:
+    case PIGEON__EVENT__WHAT_HIDDEN:
     case PIGEON__EVENT__WHAT__NOT_SET:
     case _PIGEON__EVENT__WHAT__CASE_IS_INT_SIZE:
     default:
@@ -138,6 +139,29 @@ static bool revoked(struct gateway *gw, const char *user, const Pigeon__Revoked 
     return gw_user_find(gw, user) != NULL;
 }
 
+/* Ends the watches of one who has been blocked; a client sees what it sees of a user who leaves. */
+static void hidden(struct gw_user *u, const Pigeon__Hidden *h)
+{
+    Pigeon__Presence gone = PIGEON__PRESENCE__INIT;
+    Pigeon__Event e = PIGEON__EVENT__INIT;
+    struct news n;
+    gone.user = h->user;
+    gone.state = PIGEON__STATE__offline;
+    e.what_case = PIGEON__EVENT__WHAT_PRESENCE;
+    e.presence = &gone;
+    if (!make_news(&e, &n))
+        return;
+    for (struct gw_conn *c = u->conns, *next; c; c = next) {
+        next = c->next_of_user;
+        struct gw_topic *t = gw_topic_get(u->gw, PGN_SUBJ_PRESENCE, h->user, false);
+        if (!t || !gw_topic_has(t, &c->watches))
+            continue;
+        gw_topic_leave(t, &c->watches);
+        to_conn(&n, c);
+    }
+    gw_shared_release(&n.shared);
+}
+
 void gw_event_on_user(void *ctx, const struct pgn_bus_msg *msg)
 {
     struct gw_user *u = ctx;
@@ -154,6 +178,8 @@ void gw_event_on_user(void *ctx, const struct pgn_bus_msg *msg)
             membership(u, e->membership);
         } else if (e->what_case == PIGEON__EVENT__WHAT_REVOKED) {
             here = revoked(gw, id, e->revoked);
+        } else if (e->what_case == PIGEON__EVENT__WHAT_HIDDEN) {
+            hidden(u, e->hidden);
         } else if (make_news(e, &n)) {
             to_user(&n, u);
             gw_shared_release(&n.shared);

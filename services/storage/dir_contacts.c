@@ -61,6 +61,18 @@ static int block_changed(struct sto_asking *a, const char *user, const char *oth
     return 0;
 }
 
+/* Whoever is blocked no longer sees when the other is there. */
+static void hide(struct sto_asking *a, const char *user, const char *from)
+{
+    Pigeon__Hidden hidden = PIGEON__HIDDEN__INIT;
+    Pigeon__Event event = PIGEON__EVENT__INIT;
+
+    hidden.user = sto_chars(user);
+    event.what_case = PIGEON__EVENT__WHAT_HIDDEN;
+    event.hidden = &hidden;
+    sto_effects_user(a->effects, from, &event);
+}
+
 static int block(struct sto_asking *a, const char *user, const char *other, const char *mine, const char *theirs)
 {
     int error;
@@ -71,7 +83,10 @@ static int block(struct sto_asking *a, const char *user, const char *other, cons
         return error;
     if (theirs[0] && strcmp(theirs, "blocked") != 0 && (error = row_delete(a, other, user)) != 0)
         return error;
-    return block_changed(a, user, other, true);
+    if ((error = block_changed(a, user, other, true)) != 0)
+        return error;
+    hide(a, user, other);
+    return 0;
 }
 
 static int unblock(struct sto_asking *a, const char *user, const char *other, const char *mine)
