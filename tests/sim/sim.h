@@ -59,6 +59,7 @@ struct sim_knobs {
     uint32_t long_pauses;                                                     /* of the pauses: percent that take longer than a send may */
     uint32_t partial_writes;                                                  /* of each write to a socket */
     uint32_t slow_readers;                                                    /* times a client stops reading */
+    uint32_t churn;                                                           /* percent of what clients do that is changes of groups */
 };
 
 struct sim_totals {
@@ -153,5 +154,7 @@ const char *sim_device(int number);
 
 void sim_faults_start(uint64_t until_us);
 void sim_check_final(void);
+/* log: from 1, complete. A group's only. */
+void sim_check_rules(const char *conv, Pigeon__Message *const *log, uint64_t count, const Pigeon__Settings *settings);
 
 #endif

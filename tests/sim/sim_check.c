@@ -151,6 +151,8 @@ static bool load_settings(struct truth *t)
         return false;
     const Pigeon__Policy *p = reply->policies->policies[0];
     t->history = p->settings && p->settings->history;
+    if (!pgn_conv_is_direct(name_of(t)))
+        sim_check_rules(name_of(t), t->log, t->count, p->settings);
     return true;
 }
 

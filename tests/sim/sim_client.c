@@ -5,7 +5,7 @@
 #include "tests/sim/sim.h"
 
 #include "common/base/alloc.h"
-#include "tests/sim/sim_history.h"
+#include "tests/sim/sim_client.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,36 +17,8 @@ enum {
     ANSWER_US = 25 * SIM_S, /* then the connection counts as dead */
     HELLO_US = 6 * SIM_S,
     PAGE = 40,
-    OPEN_SENDS = 12, /* of a client */
-    REQUESTS = 64,
 };
 static const uint64_t PING_US = 10 * SIM_S;
-
-enum state { DOWN, UPGRADING, GREETING, LIVE };
-enum kind { FREE, HELLO, SYNC, FETCH, SEND, MARK, PING, GROUP, CHANGE };
-
-struct request {
-    enum kind kind;
-    uint64_t id, asked_us, after, before, read;
-    int conv;
-    struct sim_send *send;
-    uint64_t *acked; /* sync: the highest acknowledged numbers when it was asked */
-};
-
-struct sim_client {
-    int number;
-    enum state state;
-    struct sim_sock *sock;
-    unsigned connection; /* counts them */
-    uint64_t since_us;   /* of the state */
-    struct pgn_buf in;
-    char cursor[24];
-    bool sync_wanted, syncing;
-    uint64_t pinged_us, quiet_us; /* quiet: since when a ping answered that all is there */
-    uint64_t next_id;
-    unsigned sends, orders;
-    struct request requests[REQUESTS];
-};
 
 struct sim_history history = {.sends_end = &history.sends};
 static struct sim_client clients[SIM_CLIENTS];
@@ -76,7 +48,7 @@ const char *sim_client_token(int number)
     return t;
 }
 
-static int user_of(const struct sim_client *c)
+int sim_user_of(const struct sim_client *c)
 {
     return c->number / SIM_DEVICES;
 }
@@ -108,7 +80,7 @@ static void copy_id(char to[SHORT_ID], const char *from)
 
 /* ---- frames out ---- */
 
-static struct request *request_new(struct sim_client *c, enum kind kind)
+struct request *sim_request_new(struct sim_client *c, enum kind kind)
 {
     for (int i = 0; i < REQUESTS; i++) {
         struct request *r = &c->requests[i];
@@ -147,7 +119,7 @@ static void send_frame(struct sim_client *c, uint8_t opcode, const void *data, s
     pgn_buf_release(&out);
 }
 
-static void send_op(struct sim_client *c, const struct request *r, Pigeon__ClientFrame *f)
+void sim_request_send(struct sim_client *c, const struct request *r, Pigeon__ClientFrame *f)
 {
     struct pgn_buf out = {0};
     f->id = r->id;
@@ -157,14 +129,14 @@ static void send_op(struct sim_client *c, const struct request *r, Pigeon__Clien
 }
 
 /* protobuf-c wants char *; nothing writes to them. */
-static char *chars(const char *text)
+char *sim_chars(const char *text)
 {
     return (char *)(uintptr_t)text;
 }
 
 static void ask_fetch(struct sim_client *c, int conv, uint64_t after, uint64_t before)
 {
-    struct request *r = request_new(c, FETCH);
+    struct request *r = sim_request_new(c, FETCH);
     Pigeon__ClientFrame f = PIGEON__CLIENT_FRAME__INIT;
     Pigeon__Fetch fetch = PIGEON__FETCH__INIT;
     if (!r)
@@ -181,12 +153,12 @@ static void ask_fetch(struct sim_client *c, int conv, uint64_t after, uint64_t b
     f.op_case = PIGEON__CLIENT_FRAME__OP_FETCH;
     f.fetch = &fetch;
     sim.totals.fetched++;
-    send_op(c, r, &f);
+    sim_request_send(c, r, &f);
 }
 
 static void ask_sync(struct sim_client *c)
 {
-    struct request *r = request_new(c, SYNC);
+    struct request *r = sim_request_new(c, SYNC);
     Pigeon__ClientFrame f = PIGEON__CLIENT_FRAME__INIT;
     Pigeon__Sync sync = PIGEON__SYNC__INIT;
     if (!r)
@@ -201,12 +173,12 @@ static void ask_sync(struct sim_client *c)
     c->syncing = true;
     c->sync_wanted = false;
     sim.totals.syncs++;
-    send_op(c, r, &f);
+    sim_request_send(c, r, &f);
 }
 
 static void ask_ping(struct sim_client *c)
 {
-    struct request *r = request_new(c, PING);
+    struct request *r = sim_request_new(c, PING);
     Pigeon__ClientFrame f = PIGEON__CLIENT_FRAME__INIT;
     Pigeon__Ping ping = PIGEON__PING__INIT;
     if (!r)
@@ -214,12 +186,12 @@ static void ask_ping(struct sim_client *c)
     c->pinged_us = sim.now_us;
     f.op_case = PIGEON__CLIENT_FRAME__OP_PING;
     f.ping = &ping;
-    send_op(c, r, &f);
+    sim_request_send(c, r, &f);
 }
 
 static void send_again(struct sim_client *c, struct sim_send *s)
 {
-    struct request *r = request_new(c, SEND);
+    struct request *r = sim_request_new(c, SEND);
     Pigeon__ClientFrame f = PIGEON__CLIENT_FRAME__INIT;
     Pigeon__Send send = PIGEON__SEND__INIT;
     Pigeon__Target to = PIGEON__TARGET__INIT;
@@ -232,10 +204,10 @@ static void send_again(struct sim_client *c, struct sim_send *s)
     r->conv = s->conv;
     if (s->to_user && pgn_conv_users(conv, a, b)) {
         to.to_case = PIGEON__TARGET__TO_USER;
-        to.user = strcmp(a, sim_user(user_of(c))) == 0 ? b : a;
+        to.user = strcmp(a, sim_user(sim_user_of(c))) == 0 ? b : a;
     } else {
         to.to_case = PIGEON__TARGET__TO_CONV;
-        to.conv = chars(conv);
+        to.conv = sim_chars(conv);
     }
     body.text = s->text;
     send.to = &to;
@@ -251,11 +223,11 @@ static void send_again(struct sim_client *c, struct sim_send *s)
     } else {
         sim.totals.retries++;
     }
-    send_op(c, r, &f);
+    sim_request_send(c, r, &f);
 }
 
 /* What is to be sent, in order: nothing of a conversation passes something older that still waits. */
-static void send_waiting(struct sim_client *c)
+void sim_send_waiting(struct sim_client *c)
 {
     bool held[HISTORY_CONVS] = {false};
     for (struct sim_send *s = history.sends; s; s = s->next) {
@@ -274,13 +246,17 @@ static void note(struct sim_client *c, const Pigeon__Message *m, enum sim_how ho
 {
     int conv = history_conv(m->conv);
     if (conv < 0 || m->seq == 0 || m->seq >= HISTORY_SEQS) {
-        sim_fail("%s got a message without sense: %s %" PRIu64, sim_user(user_of(c)), m->conv, m->seq);
+        sim_fail("%s got a message without sense: %s %" PRIu64, sim_user(sim_user_of(c)), m->conv, m->seq);
         return;
     }
     struct sim_view *v = view_of(c, conv);
     if (v->ids[m->seq][0] && strcmp(v->ids[m->seq], m->message_id) != 0)
-        sim_fail("G4 two messages with one number for %s: %s %" PRIu64, sim_user(user_of(c)), m->conv, m->seq);
+        sim_fail("G4 two messages with one number for %s: %s %" PRIu64, sim_user(sim_user_of(c)), m->conv, m->seq);
     copy_id(v->ids[m->seq], m->message_id);
+    sim_say("%s/%s got %s %" PRIu64 " (%s)", sim_user(sim_user_of(c)), sim_device(c->number), m->conv, m->seq,
+            how == SIM_PUSH    ? "pushed"
+            : how == SIM_FETCH ? "fetched"
+                               : "synced");
     if (m->seq > v->top)
         v->top = m->seq;
     if (history.seen_count == history.seen_cap) {
@@ -330,7 +306,7 @@ static void on_page(struct sim_client *c, const struct request *r, const Pigeon_
     }
     if (!r->before && (!forwards || !page->more) && last < r->read && page->n_messages)
         sim_fail("G5 %s was acknowledged up to %" PRIu64 ", a later fetch of %s ends at %" PRIu64, history.convs[r->conv].id, r->read,
-                 sim_user(user_of(c)), last);
+                 sim_user(sim_user_of(c)), last);
     if (!page->n_messages) {
         if (!r->before)
             v->top = v->have; /* nothing more that he may read */
@@ -348,6 +324,8 @@ static void on_page(struct sim_client *c, const struct request *r, const Pigeon_
 static void on_sync(struct sim_client *c, const struct request *r, const Pigeon__SyncPage *page)
 {
     c->syncing = false;
+    sim_say("%s/%s synced from %s to %s, %zu conversations, by %s", sim_user(sim_user_of(c)), sim_device(c->number), c->cursor,
+            page->cursor, page->n_convs, sim_proc_name(sim_sock_gateway(c->sock)));
     snprintf(c->cursor, sizeof c->cursor, "%s", page->cursor);
     for (size_t i = 0; i < page->n_convs; i++) {
         const Pigeon__ConvState *s = page->convs[i];
@@ -360,7 +338,7 @@ static void on_sync(struct sim_client *c, const struct request *r, const Pigeon_
             continue;
         if (s->last_seq < r->acked[conv])
             sim_fail("G5 %s was acknowledged up to %" PRIu64 ", a later sync of %s says %" PRIu64, s->conv, r->acked[conv],
-                     sim_user(user_of(c)), s->last_seq);
+                     sim_user(sim_user_of(c)), s->last_seq);
         if (s->last_seq > v->top)
             v->top = s->last_seq;
         if (s->last_message)
@@ -402,6 +380,7 @@ static void on_sent(struct sim_client *c, struct sim_send *s, const Pigeon__Sent
     int conv = history_conv(sent->conv);
     if (conv != s->conv)
         sim_fail("G2 send %s to %s was stored in %s", s->client_id, history.convs[s->conv].id, sent->conv);
+    sim_say("send %s is acknowledged: %s %" PRIu64, s->client_id, sent->conv, sent->seq);
     s->outcome = SIM_ACKED;
     s->seq = sent->seq;
     copy_id(s->message_id, sent->message_id);
@@ -447,7 +426,7 @@ static void on_ok(struct sim_client *c, struct request *r, const Pigeon__Ok *ok)
         c->quiet_us = 0;
         c->pinged_us = sim.now_us;
         ask_sync(c);
-        send_waiting(c);
+        sim_send_waiting(c);
         break;
     case SYNC:
         if (ok->sync)
@@ -462,10 +441,11 @@ static void on_ok(struct sim_client *c, struct request *r, const Pigeon__Ok *ok)
             on_sent(c, r->send, ok->send);
         break;
     case MARK:
-        if (r->read > history.marks[user_of(c)][r->conv])
-            history.marks[user_of(c)][r->conv] = r->read;
+        if (r->read > history.marks[sim_user_of(c)][r->conv])
+            history.marks[sim_user_of(c)][r->conv] = r->read;
         break;
     case PING:
+        sim_say("%s/%s is told cursor %s, has %s", sim_user(sim_user_of(c)), sim_device(c->number), ok->ping->cursor, c->cursor);
         if (strtoull(ok->ping->cursor, NULL, 10) > strtoull(c->cursor, NULL, 10))
             c->sync_wanted = true;
         else if (no_new_work && r->asked_us > calm_us)
@@ -486,7 +466,7 @@ static void on_ok(struct sim_client *c, struct request *r, const Pigeon__Ok *ok)
 static void on_error(struct sim_client *c, struct request *r, const Pigeon__Error *e)
 {
     if (strcmp(e->code, "internal") == 0)
-        sim_fail("an operation of %s ends with internal: %s", sim_user(user_of(c)), e->text);
+        sim_fail("an operation of %s ends with internal: %s", sim_user(sim_user_of(c)), e->text);
     if (r->kind == SEND) {
         on_send_error(r->send, e);
     } else if (r->kind == FETCH) {
@@ -598,17 +578,17 @@ static void connect_later(struct sim_client *c, uint64_t us)
 
 static void greet(struct sim_client *c)
 {
-    struct request *r = request_new(c, HELLO);
+    struct request *r = sim_request_new(c, HELLO);
     Pigeon__ClientFrame f = PIGEON__CLIENT_FRAME__INIT;
     Pigeon__Hello hello = PIGEON__HELLO__INIT;
-    hello.token = chars(sim_client_token(c->number));
-    hello.device = chars(sim_device(c->number));
+    hello.token = sim_chars(sim_client_token(c->number));
+    hello.device = sim_chars(sim_device(c->number));
     hello.cursor = c->cursor;
     f.op_case = PIGEON__CLIENT_FRAME__OP_HELLO;
     f.hello = &hello;
     c->state = GREETING;
     c->since_us = sim.now_us;
-    send_op(c, r, &f);
+    sim_request_send(c, r, &f);
 }
 
 /* One frame of the server's; 0: not whole yet. */
@@ -690,202 +670,6 @@ void sim_client_slow(int number, uint64_t for_us)
     sim_at(sim.now_us + for_us, read_again, c, c->connection);
 }
 
-/* ---- what clients do ---- */
-
-static int open_sends(const struct sim_client *c)
-{
-    int n = 0;
-    for (const struct sim_send *s = history.sends; s; s = s->next)
-        n += s->client == c->number && s->outcome == SIM_OPEN;
-    return n;
-}
-
-static void new_send(struct sim_client *c, int conv, bool to_user)
-{
-    if (conv < 0 || open_sends(c) >= OPEN_SENDS)
-        return;
-    struct sim_send *s = pgn_calloc(1, sizeof *s);
-    s->client = c->number;
-    s->conv = conv;
-    s->to_user = to_user;
-    s->waits = true;
-    snprintf(s->client_id, sizeof s->client_id, "m%d-%u", c->number, ++c->sends);
-    size_t len = sim_rand(10) ? 1 + sim_rand(20) : 1 + sim_rand(sizeof s->text - 2);
-    memset(s->text, 'a' + (int)sim_rand(26), len);
-    *history.sends_end = s;
-    history.sends_end = &s->next;
-}
-
-/* A conversation that this client knows, or -1. */
-static int some_conv(const struct sim_client *c, bool group)
-{
-    int all[HISTORY_CONVS], count = 0;
-    for (int i = 0; i < history.convs_count; i++) {
-        const struct sim_view *v = &history.views[c->number][i];
-        if (v->known && (v->member || !sim_rand(10)) && (!group || !pgn_conv_is_direct(history.convs[i].id)))
-            all[count++] = i;
-    }
-    return count ? all[sim_rand((uint64_t)count)] : -1;
-}
-
-static void do_send(struct sim_client *c)
-{
-    char direct[PGN_CONV_MAX + 1];
-    int conv = sim_rand(3) ? some_conv(c, sim_rand(2)) : -1;
-    unsigned burst = sim_rand(4) ? 1 : 1 + (unsigned)sim_rand(6);
-    bool to_user = conv < 0;
-    if (to_user) {
-        pgn_conv_direct(sim_user(user_of(c)), sim_user((int)sim_rand(SIM_USERS)), direct);
-        conv = history_conv(direct);
-    }
-    while (burst--)
-        new_send(c, conv, to_user);
-    send_waiting(c);
-}
-
-static void do_mark(struct sim_client *c)
-{
-    int conv = some_conv(c, false);
-    struct request *r = conv < 0 || !history.views[c->number][conv].have ? NULL : request_new(c, MARK);
-    Pigeon__ClientFrame f = PIGEON__CLIENT_FRAME__INIT;
-    Pigeon__Mark mark = PIGEON__MARK__INIT;
-    if (!r)
-        return;
-    r->conv = conv;
-    r->read = 1 + sim_rand(history.views[c->number][conv].have);
-    if (r->read > history.marks_max[user_of(c)][conv])
-        history.marks_max[user_of(c)][conv] = r->read;
-    mark.conv = history.convs[conv].id;
-    mark.read = r->read;
-    f.op_case = PIGEON__CLIENT_FRAME__OP_MARK;
-    f.mark = &mark;
-    send_op(c, r, &f);
-}
-
-static void do_change(struct sim_client *c)
-{
-    int conv = some_conv(c, false);
-    struct request *r = conv < 0 || !history.views[c->number][conv].have ? NULL : request_new(c, CHANGE);
-    Pigeon__ClientFrame f = PIGEON__CLIENT_FRAME__INIT;
-    Pigeon__Recall recall = PIGEON__RECALL__INIT;
-    Pigeon__Edit edit = PIGEON__EDIT__INIT;
-    Pigeon__React react = PIGEON__REACT__INIT;
-    Pigeon__Body body = PIGEON__BODY__INIT;
-    if (!r)
-        return;
-    r->conv = conv;
-    recall.conv = edit.conv = react.conv = history.convs[conv].id;
-    recall.seq = edit.seq = react.seq = 1 + sim_rand(history.views[c->number][conv].have);
-    body.text = chars("edited");
-    edit.body = &body;
-    react.emoji = chars("+1");
-    react.on = sim_rand(3) > 0;
-    switch (sim_rand(3)) {
-    case 0:
-        f.op_case = PIGEON__CLIENT_FRAME__OP_RECALL;
-        f.recall = &recall;
-        break;
-    case 1:
-        f.op_case = PIGEON__CLIENT_FRAME__OP_EDIT;
-        f.edit = &edit;
-        break;
-    default:
-        f.op_case = PIGEON__CLIENT_FRAME__OP_REACT;
-        f.react = &react;
-        break;
-    }
-    send_op(c, r, &f);
-}
-
-static void do_create(struct sim_client *c)
-{
-    struct request *r = request_new(c, GROUP);
-    Pigeon__ClientFrame f = PIGEON__CLIENT_FRAME__INIT;
-    Pigeon__Create create = PIGEON__CREATE__INIT;
-    Pigeon__Settings settings = PIGEON__SETTINGS__INIT;
-    char *members[SIM_USERS];
-    if (!r)
-        return;
-    create.title = chars("a group");
-    create.members = members;
-    create.settings = &settings;
-    create.kind = PIGEON__CONV_KIND__group;
-    settings.open = (int)sim_rand(2);
-    settings.history = (int)sim_rand(2);
-    settings.members_invite = (int)sim_rand(2);
-    for (int i = 0; i < SIM_USERS; i++)
-        if (sim_rand(2) && i != user_of(c))
-            members[create.n_members++] = chars(sim_user(i));
-    f.op_case = PIGEON__CLIENT_FRAME__OP_CREATE;
-    f.create = &create;
-    send_op(c, r, &f);
-}
-
-/* Any group that anybody knows: those who may not are refused. */
-static void do_group(struct sim_client *c)
-{
-    Pigeon__ClientFrame f = PIGEON__CLIENT_FRAME__INIT;
-    Pigeon__Invite invite = PIGEON__INVITE__INIT;
-    Pigeon__Kick kick = PIGEON__KICK__INIT;
-    Pigeon__SetRole role = PIGEON__SET_ROLE__INIT;
-    Pigeon__ConvRef ref = PIGEON__CONV_REF__INIT;
-    char *user = chars(sim_user((int)sim_rand(SIM_USERS)));
-    int conv = some_conv(c, true);
-    if (conv < 0 && history.convs_count)
-        conv = (int)sim_rand((uint64_t)history.convs_count);
-    struct request *r = conv < 0 || pgn_conv_is_direct(history.convs[conv].id) ? NULL : request_new(c, GROUP);
-    if (!r)
-        return;
-    invite.conv = kick.conv = ref.conv = role.conv = history.convs[conv].id;
-    kick.user = role.user = user;
-    role.role = (Pigeon__Role)(1 + sim_rand(3));
-    invite.users = &user;
-    invite.n_users = 1;
-    switch (sim_rand(9)) {
-    case 0:
-    case 1:
-    case 2:
-        f.op_case = PIGEON__CLIENT_FRAME__OP_INVITE;
-        f.invite = &invite;
-        break;
-    case 3:
-    case 4:
-        f.op_case = PIGEON__CLIENT_FRAME__OP_KICK;
-        f.kick = &kick;
-        break;
-    case 5:
-        f.op_case = PIGEON__CLIENT_FRAME__OP_LEAVE;
-        f.leave = &ref;
-        break;
-    case 6:
-        f.op_case = PIGEON__CLIENT_FRAME__OP_ROLE;
-        f.role = &role;
-        break;
-    default:
-        f.op_case = PIGEON__CLIENT_FRAME__OP_JOIN;
-        f.join = &ref;
-        break;
-    }
-    send_op(c, r, &f);
-}
-
-static void act(struct sim_client *c)
-{
-    uint64_t what = sim_rand(100);
-    if (what < 55)
-        do_send(c);
-    else if (what < 65)
-        do_mark(c);
-    else if (what < 72)
-        do_change(c);
-    else if (what < 75)
-        do_create(c);
-    else if (what < 88)
-        do_group(c);
-    else if (what < 92)
-        c->sync_wanted = true;
-}
-
 /* ---- time ---- */
 
 static bool waits_too_long(const struct sim_client *c)
@@ -900,7 +684,7 @@ static bool waits_too_long(const struct sim_client *c)
 
 static void look_after(struct sim_client *c)
 {
-    send_waiting(c);
+    sim_send_waiting(c);
     if (c->sync_wanted && !c->syncing)
         ask_sync(c);
     if (sim.now_us - c->pinged_us >= PING_US)
@@ -918,7 +702,7 @@ static void on_tick(void *ctx, uint64_t arg)
     (void)arg;
     sim_at(sim.now_us + TICK_US / 2 + sim_rand(TICK_US), on_tick, c, 0);
     if (waits_too_long(c)) {
-        sim_say("%s/%s gives its connection up", sim_user(user_of(c)), sim_device(c->number));
+        sim_say("%s/%s gives its connection up", sim_user(sim_user_of(c)), sim_device(c->number));
         close_sock(c, sim_rand(2));
         return;
     }
@@ -926,7 +710,7 @@ static void on_tick(void *ctx, uint64_t arg)
         return;
     look_after(c);
     if (!no_new_work && !c->syncing && sim_rand(2))
-        act(c);
+        sim_client_act(c);
 }
 
 void sim_clients_start(void)
@@ -949,7 +733,7 @@ void sim_clients_calm(void)
 
 static bool settled(const struct sim_client *c)
 {
-    if (c->state != LIVE || c->sync_wanted || !c->quiet_us || open_sends(c))
+    if (c->state != LIVE || c->sync_wanted || !c->quiet_us || sim_open_sends(c))
         return false;
     for (int i = 0; i < REQUESTS; i++)
         if (c->requests[i].kind != FREE && c->requests[i].kind != PING)

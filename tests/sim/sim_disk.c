@@ -81,6 +81,7 @@ static void note_written(const struct sto_kv_put *puts, size_t count)
         struct written w = {sto_u64be(key), sto_u64be(key + 8), sim.now_us};
         if (sim_disk_commit_us(w.num, w.seq))
             continue; /* edited */
+        sim_say("stored: conversation %llu, number %llu", (unsigned long long)w.num, (unsigned long long)w.seq);
         if (disk.written_count == disk.written_cap) {
             disk.written_cap = disk.written_cap ? disk.written_cap * 2 : 256;
             disk.written = pgn_realloc(disk.written, disk.written_cap * sizeof *disk.written);

@@ -31,6 +31,7 @@ static void draw(struct sim_knobs *k)
         .jumps = some(4),
         .partial_writes = some(300000),
         .slow_readers = some(6),
+        .churn = sim_rand(3) ? 13 : 50,
     };
 }
 

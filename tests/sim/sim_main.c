@@ -130,6 +130,7 @@ static struct {
 } plan = {.first = 1, .seeds = 1000};
 
 static struct result *results; /* shared, one a job */
+static char first_problem[128]; /* of the first seed that failed */
 static pid_t pids[JOBS_MAX];
 
 static void start(int job, uint64_t seed)
@@ -197,8 +198,10 @@ static unsigned run_seeds(struct sim_totals *totals, uint64_t *ret_traces, uint6
         if (ret_traces)
             ret_traces[r->seed - plan.first] = r->trace;
         if (!r->done || status || *r->problem) {
-            if (failed++ == 0 && ret_first)
+            if (failed++ == 0) {
                 *ret_first = r->seed;
+                snprintf(first_problem, sizeof first_problem, "%.*s", (int)strcspn(r->problem, "\n"), r->problem);
+            }
             if (!quiet && failed <= FAILURES_SHOWN)
                 show_failure(r, status);
         }
@@ -258,7 +261,7 @@ static int self_test(void)
         set_plant(plants[i]);
         bad = run_seeds(&totals, NULL, &first, &ran, true);
         if (bad)
-            printf("plant %s: found by seed %" PRIu64 ", after %" PRIu64 " seeds\n", plants[i], first, ran);
+            printf("plant %s: found by seed %" PRIu64 " (%s)\n", plants[i], first, first_problem);
         else
             printf("plant %s: NOT FOUND in %" PRIu64 " seeds\n", plants[i], ran);
         *(bad ? &passed : &failed) += 1;
