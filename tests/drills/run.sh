@@ -6,5 +6,5 @@ tests/run.sh --list >/dev/null # the packages and Python's environment
 [ -d clients/web/node_modules/ws ] || (cd clients/web && npm ci --no-audit --no-fund --loglevel=error)
 PIGEON_BUILD=${PIGEON_BUILD:-build/debug}
 export PIGEON_BUILD
-[ "$PIGEON_BUILD" != build/debug ] || make -s PROFILE=debug -j"$(nproc)" services
+[ "$PIGEON_BUILD" != build/debug ] || make -s PROFILE=debug -j"$(nproc)" services powerfs
 exec .venv/bin/python tests/drills/run.py "$@"
