@@ -144,7 +144,7 @@ static void early_on_loop(struct pgn_mail *mail)
 {
     struct early *e = PGN_CONTAINER(mail, struct early, mail);
 
-    sto_outbox_publish(&e->out, e->lane->service->svc->bus, 0);
+    (void)sto_outbox_publish(&e->out, e->lane->service->svc->bus, 0);
     sto_outbox_release(&e->out);
     free(e);
 }
@@ -236,7 +236,8 @@ static void group_done(struct pgn_job *job) /* loop */
     } else {
         kick(lane); /* the committer goes on while this publishes */
         results_count(g);
-        sto_outbox_publish(&g->out, lane->service->svc->bus, lane->service->faults.drop_publish ? 10 : 0);
+        if (!sto_outbox_publish(&g->out, lane->service->svc->bus, lane->service->faults.drop_publish ? 10 : 0))
+            sto_doubt(lane->service);
     }
     group_free(g);
     sto_drain_check(lane->service);

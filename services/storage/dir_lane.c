@@ -116,7 +116,8 @@ static void group_done(struct pgn_job *job)
 
     lane->running = false;
     kick(lane);
-    sto_outbox_publish(&g->out, lane->service->svc->bus, 0); /* a block is known before it is answered */
+    if (!sto_outbox_publish(&g->out, lane->service->svc->bus, 0)) /* a block is known before it is answered */
+        sto_doubt(lane->service);
     for (size_t i = 0; i < g->count; i++) {
         sto_answer(lane->service, g->asks[i]->reply, &g->asks[i]->answer);
         ask_free(g->asks[i]);

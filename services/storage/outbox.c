@@ -74,22 +74,40 @@ void sto_outbox_events(struct sto_outbox *out, const struct sto_effects *effects
     pgn_map_free(&map);
 }
 
-void sto_outbox_publish(struct sto_outbox *out, struct pgn_bus *bus, unsigned drop_every)
+/* Planted fault: the bus refuses each tenth event, as when too much waits for NATS. */
+static int publish(struct pgn_bus *bus, const struct sto_out_message *m)
+{
+#ifdef PGN_TEST_FAULTS
+    static int every = -1, events;
+    const char *faults = getenv("PIGEON_FAULT");
+
+    if (every < 0)
+        every = faults && strstr(faults, "publish-refused") ? 10 : 0;
+    if (m->events && every && ++events % every == 0)
+        return PGN_E_OVERLOADED;
+#endif
+    return pgn_bus_publish(bus, m->subject, NULL, m->data.data, m->data.len);
+}
+
+bool sto_outbox_publish(struct sto_outbox *out, struct pgn_bus *bus, unsigned drop_every)
 {
     static unsigned published;
+    bool all = true;
 
     for (size_t i = 0; i < out->count; i++) {
         const struct sto_out_message *m = &out->messages[i];
 
         if (m->events && drop_every && ++published % drop_every == 0)
             continue;
-        int error = pgn_bus_publish(bus, m->subject, NULL, m->data.data, m->data.len);
+        int error = publish(bus, m);
         sto_count(STO_M_PUBLISHED, m->events ? 1 : 0);
-        if (error) { /* what is lost is fetched: clients see the gap, gateways ask again */
+        if (error) { /* a result that is lost is asked for again */
+            all = all && !m->events;
             sto_count(STO_M_PUBLISH_FAILED, 1);
             pgn_log_limited(PGN_WARN, 10000, "publishing failed: %s", pgn_error_info(error)->text);
         }
     }
+    return all;
 }
 
 void sto_outbox_release(struct sto_outbox *out)

@@ -89,7 +89,8 @@ static int subscribe(struct sto_service *s)
     return error;
 }
 
-void sto_announce(struct sto_service *s)
+/* Publishes StoreUp; false: the bus does not take it. */
+static bool announce(struct sto_service *s)
 {
     Pigeon__StoreUp up = PIGEON__STORE_UP__INIT;
     struct pgn_buf out = {0};
@@ -97,9 +98,30 @@ void sto_announce(struct sto_service *s)
     up.epoch = s->store->epoch;
     up.commit = s->store->ops->last_commit(s->store);
     pgn_pb_pack(&up, &out);
-    if (pgn_bus_publish(s->svc->bus, PGN_SUBJ_STORE_UP, NULL, out.data, out.len) != 0)
-        sto_count(STO_M_PUBLISH_FAILED, 1);
+    int error = pgn_bus_publish(s->svc->bus, PGN_SUBJ_STORE_UP, NULL, out.data, out.len);
+    sto_count(STO_M_PUBLISH_FAILED, error ? 1 : 0);
     pgn_buf_release(&out);
+    return !error;
+}
+
+void sto_announce(struct sto_service *s)
+{
+    if (!announce(s))
+        sto_doubt(s);
+}
+
+static void doubt_due(struct pgn_timer *t)
+{
+    sto_announce(PGN_CONTAINER(t, struct sto_service, doubt));
+}
+
+void sto_doubt(struct sto_service *s)
+{
+    enum { DOUBT_MS = 1000 };
+
+    s->doubt.on_due = doubt_due;
+    if (!pgn_timer_running(&s->doubt))
+        pgn_timer_start(s->svc->loop, &s->doubt, DOUBT_MS);
 }
 
 void sto_service_bus_event(struct pgn_svc *svc, enum pgn_bus_event event)
@@ -235,6 +257,7 @@ void sto_service_fini(struct pgn_svc *svc)
     for (size_t i = 0; i < PGN_COUNT(s->subs); i++)
         pgn_bus_unsubscribe(&s->subs[i]);
     s->draining = false;
+    pgn_timer_stop(&s->doubt);
     sto_commit_lane_free(&s->commits);
     sto_dir_lane_free(&s->dir);
     pgn_workers_free(&s->readers);

@@ -18,6 +18,7 @@ struct sto_service {
     struct pgn_svc *svc;
     struct sto_store *store;
     struct sto_faults faults;
+    struct pgn_timer doubt;   /* sto_doubt's */
     struct sto_commit_lane *commits;
     struct sto_dir_lane *dir;
     struct pgn_workers *readers, *admin;
@@ -40,6 +41,8 @@ size_t sto_answer_budget(const struct sto_service *s);
 void sto_drain_check(struct sto_service *s);
 /* Publishes StoreUp: what was published, or should have been, may be lost. */
 void sto_announce(struct sto_service *s);
+/* An event was not taken by the bus: announces within a second, and again until the bus takes that. */
+void sto_doubt(struct sto_service *s);
 
 /* commit_lane.c: CommitBatches. */
 struct sto_commit_lane *sto_commit_lane_new(struct sto_service *s);
