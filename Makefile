@@ -40,13 +40,13 @@ CFLAGS := -std=gnu11 $(WARN) $(CFLAGS_$(PROFILE)) -pthread
 LDFLAGS := $(LDFLAGS_$(PROFILE)) -pthread -Wl,--as-needed
 LIBS := $(call PKG,libs,$(PKGS_COMMON)) -lcivetweb -lm -ldl
 LIBS_gateway := -lcrypto
-LIBS_storage := -lrocksdb $(call PKG,libs,sqlite3 libmongoc-1.0)
+LIBS_storage := -lrocksdb $(call PKG,libs,sqlite3 libmongoc-1.0 libzstd)
 LIBS_pigeon := -lz
 
 # ---- sources ----
 
 SERVICES := $(patsubst services/%/main.c,%,$(wildcard services/*/main.c))
-PROTO := client internal api
+PROTO := client internal api export
 GEN_C := $(PROTO:%=$(B)/gen/%.pb-c.c)
 COMMON_SRC := $(wildcard common/*/*.c)
 COMMON_OBJ := $(COMMON_SRC:%.c=$(B)/%.o) $(GEN_C:.c=.o)

@@ -122,5 +122,7 @@ int cli_backup_list(struct cli *c);
 int cli_restore(struct cli *c);
 int cli_audit(struct cli *c);
 int cli_doctor(struct cli *c);
+int cli_export(struct cli *c);
+int cli_import_store(struct cli *c);
 
 #endif

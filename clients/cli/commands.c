@@ -141,6 +141,26 @@ const struct cli_command cli_commands[] = {
      "\n"
      "  pigeon restore before-update --yes\n",
      {{"yes", NULL, "do not ask"}}},
+    {"export",
+     "FILE",
+     1,
+     1,
+     cli_export,
+     "write everything the store holds into a file, for another kind of store (Pigeon stopped)",
+     "Lines of JSON in zstd: docs/STORES.md. Interrupted, run it again: it goes on.\n"
+     "\n"
+     "  pigeon export pigeon.jsonl.zst\n",
+     {{0}}},
+    {"import",
+     "FILE",
+     1,
+     1,
+     cli_import_store,
+     "bring such a file into the empty store that pigeon.yaml names (Pigeon stopped)",
+     "The whole file is checked before, and the store after. Interrupted, run it again: it goes on.\n"
+     "\n"
+     "  pigeon import pigeon.jsonl.zst\n",
+     {{0}}},
     {"audit", "", 0, 0, cli_audit, "who did what as administrator", NULL, {{"limit", "N", "the newest so many (default: 50)"}}},
     {"doctor",
      "",

@@ -11,6 +11,8 @@
 #include "services/storage/dir.h"
 #include "services/storage/mongo.h"
 
+#include <sqlite3.h>
+
 /* In a transaction that was just begun: from here on its changes are recorded. */
 int sto_replica_begin(struct sto_dir *dir) PGN_MUST_USE;
 /* Before the commit: appends what was changed to ret, nothing when nothing was. Ends the recording. */
@@ -45,5 +47,7 @@ struct sto_dir_table {
 };
 enum { STO_DIR_TABLES = 7 };
 extern const struct sto_dir_table sto_dir_tables[STO_DIR_TABLES];
+/* INSERT OR REPLACE of a whole row; the caller finalizes it. */
+int sto_dir_insert(struct sto_dir *dir, const struct sto_dir_table *table, sqlite3_stmt **ret_stmt) PGN_MUST_USE;
 
 #endif

@@ -185,7 +185,7 @@ int sto_replica_store(struct sto_mongo *m, mongoc_client_t *client, uint64_t n, 
 
 /* ---- out of collections ---- */
 
-static int insert_prepare(sqlite3 *db, const struct sto_dir_table *t, sqlite3_stmt **ret)
+int sto_dir_insert(struct sto_dir *dir, const struct sto_dir_table *t, sqlite3_stmt **ret)
 {
     struct pgn_buf sql = {0};
 
@@ -193,7 +193,7 @@ static int insert_prepare(sqlite3 *db, const struct sto_dir_table *t, sqlite3_st
     for (int i = 0; i < column_count(t); i++)
         pgn_buf_append_str(&sql, i ? ",?" : "?");
     pgn_buf_append_str(&sql, ")");
-    int result = sqlite3_prepare_v2(db, pgn_buf_cstr(&sql), -1, ret, NULL);
+    int result = sqlite3_prepare_v2(dir->db, pgn_buf_cstr(&sql), -1, ret, NULL);
     pgn_buf_release(&sql);
     return sto_sql_error(result);
 }
@@ -247,7 +247,7 @@ static int table_load(struct sto_dir *dir, struct sto_mongo *m, mongoc_client_t 
     int error = sto_sql_error(sqlite3_exec(dir->db, pgn_buf_cstr(&empty), NULL, NULL, NULL));
     pgn_buf_release(&empty);
     if (!error)
-        error = insert_prepare(dir->db, t, &s);
+        error = sto_dir_insert(dir, t, &s);
     mongoc_collection_t *c = sto_mongo_collection(m, client, t->collection);
     mongoc_cursor_t *rows = mongoc_collection_find_with_opts(c, &all, NULL, NULL);
     while (!error && mongoc_cursor_next(rows, &document))
