@@ -101,5 +101,8 @@ int sto_dir_audit_list(struct sto_asking *a, const Pigeon__UserQuery *in) PGN_MU
 bool sto_replica_unwrap(struct sto_slice changeset, struct pgn_buf *ret);
 /* dir_schema.c */
 int sto_dir_schema(sqlite3 *db, const char *path, struct pgn_buf *ret_problem, struct pgn_buf *notes) PGN_MUST_USE;
+/* By another list of migrations: all[n] brings schema n to n + 1. */
+int sto_dir_schema_to(sqlite3 *db, const char *path, const char *const *all, int newest, struct pgn_buf *ret_problem,
+                      struct pgn_buf *notes) PGN_MUST_USE;
 
 #endif

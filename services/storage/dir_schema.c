@@ -42,14 +42,14 @@ static int schema_of(sqlite3 *db, int *ret_version)
 }
 
 /* user_version takes no parameter; the statements are constants all the same. */
-static int migrate(sqlite3 *db, int from)
+static int migrate(sqlite3 *db, int from, const char *const *all, int newest)
 {
     struct pgn_buf set = {0};
     int result = sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL);
 
-    for (int i = from; result == SQLITE_OK && i < STO_DIR_SCHEMA; i++)
-        result = sqlite3_exec(db, migrations[i], NULL, NULL, NULL);
-    pgn_buf_printf(&set, "PRAGMA user_version=%d", (int)STO_DIR_SCHEMA);
+    for (int i = from; result == SQLITE_OK && i < newest; i++)
+        result = sqlite3_exec(db, all[i], NULL, NULL, NULL);
+    pgn_buf_printf(&set, "PRAGMA user_version=%d", newest);
     if (result == SQLITE_OK)
         result = sqlite3_exec(db, pgn_buf_cstr(&set), NULL, NULL, NULL);
     if (result == SQLITE_OK)
@@ -60,25 +60,30 @@ static int migrate(sqlite3 *db, int from)
     return sto_sql_error(result);
 }
 
-int sto_dir_schema(sqlite3 *db, const char *path, struct pgn_buf *ret_problem, struct pgn_buf *notes)
+int sto_dir_schema_to(sqlite3 *db, const char *path, const char *const *all, int newest, struct pgn_buf *ret_problem, struct pgn_buf *notes)
 {
     struct pgn_buf copy = {0};
     int version = 0, error = schema_of(db, &version);
 
-    if (error || version == STO_DIR_SCHEMA)
+    if (error || version == newest)
         return error;
-    if (version > STO_DIR_SCHEMA) {
+    if (version > newest) {
         pgn_buf_printf(ret_problem, "%s has schema %d, written by a newer Pigeon; this one knows up to %d: install the newer version again",
-                       path, version, (int)STO_DIR_SCHEMA);
+                       path, version, newest);
         return PGN_E_CONFLICT;
     }
     if (version > 0) {
         pgn_buf_printf(&copy, "%s.schema-%d", path, version);
         error = sto_dir_copy(path, pgn_buf_cstr(&copy));
         if (!error)
-            pgn_buf_printf(notes, "the directory is brought from schema %d to %d; as it was it is kept in %s\n", version,
-                           (int)STO_DIR_SCHEMA, pgn_buf_cstr(&copy));
+            pgn_buf_printf(notes, "the directory is brought from schema %d to %d; as it was it is kept in %s\n", version, newest,
+                           pgn_buf_cstr(&copy));
     }
     pgn_buf_release(&copy);
-    return error ? error : migrate(db, version);
+    return error ? error : migrate(db, version, all, newest);
+}
+
+int sto_dir_schema(sqlite3 *db, const char *path, struct pgn_buf *ret_problem, struct pgn_buf *notes)
+{
+    return sto_dir_schema_to(db, path, migrations, STO_DIR_SCHEMA, ret_problem, notes);
 }
