@@ -150,6 +150,8 @@ static void answer_ok(struct gw_conn *c, const struct gw_item *item, const Pigeo
 {
     Pigeon__Ok ok = PIGEON__OK__INIT;
     Pigeon__Sent nothing = PIGEON__SENT__INIT, *sent = r->sent ? r->sent : &nothing;
+    if (r->sent && c->own_told < UINT16_MAX)
+        c->own_told++;
     switch (item->op) {
     case PIGEON__CLIENT_FRAME__OP_SEND:
         ok.result_case = PIGEON__OK__RESULT_SEND;

@@ -44,6 +44,7 @@ struct gw_conn {
     uint32_t heard_ms; /* low bits of the loop's clock */
     uint32_t expires_s;
     uint16_t ops_open, items_open;
+    uint16_t own_told; /* messages of its own whose numbers it was told, and whose events are still to come */
     uint16_t refused; /* by a rate, one after the other */
     uint8_t state, encoding, malformed;
     bool dirty, wants_write, pinged;

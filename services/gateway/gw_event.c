@@ -72,12 +72,26 @@ static void to_conn(struct news *n, struct gw_conn *c)
         gw_count(GW_M_DELIVERIES, 1);
 }
 
+/*
+ * Whether this device of the sender's knows the event already: a message when it was told the number. What an older connection of
+ * the device had sent, stored only after the device was back, nobody has told it.
+ */
+static bool knows(const struct news *n, struct gw_conn *c)
+{
+    if (n->frame.what_case != PIGEON__SERVER_FRAME__WHAT_MESSAGE)
+        return true;
+    if (!c->own_told)
+        return false;
+    c->own_told--;
+    return true;
+}
+
 static void to_user(struct news *n, const struct gw_user *u)
 {
     bool own = n->skip_user && strcmp(n->skip_user, u->id) == 0;
     for (struct gw_conn *c = u->conns, *next; c; c = next) {
         next = c->next_of_user; /* a slow client may be closed by this */
-        if (!own || strcmp(n->skip_device, c->device) != 0)
+        if (!own || strcmp(n->skip_device, c->device) != 0 || !knows(n, c))
             to_conn(n, c);
     }
 }
@@ -251,6 +265,9 @@ void gw_event_replay(const struct gw_topic *t, struct gw_conn *c)
 
 void gw_event_loss(struct gateway *gw)
 {
+    uint32_t it = 0;
+    for (struct gw_conn *c; (c = gw_conn_next(gw, &it)) != NULL;)
+        c->own_told = 0; /* the events may be among what was lost */
     gw->loss_all = ++gw->loss_clock;
     gw_count(GW_M_BUS_LOSSES, 1);
     gw_hello_check_all(gw);
