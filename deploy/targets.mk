@@ -62,6 +62,19 @@ drills:
 ## make security-mutations   takes out each defence of docs/SECURITY.md in a copy and sees its test fail; ONLY="word ..."
 security-mutations:
 	@tests/security/take-out.sh $(ONLY)
+## make autobahn        RFC 6455 by Autobahn's test suite (docs/AUTOBAHN.md); CASES="1.* 7.*" for some
+autobahn:
+	@deploy/install.sh build run
+	@$(MAKE) --no-print-directory -s -j$(shell nproc) PROFILE=debug services
+	@tests/autobahn/setup.sh
+	@PIGEON_BUILD=build/debug CASES="$(or $(CASES),*)" python3 tests/autobahn/run.py
+## make churn           takeover and subscribe under a sanitizer: SANITIZER=tsan|asan SECONDS=1200 SEED=7
+churn:
+	@tests/run.sh --list >/dev/null
+	@$(MAKE) --no-print-directory -s -j$(shell nproc) PROFILE=debug services
+	@$(MAKE) --no-print-directory -s -j$(shell nproc) PROFILE=$(or $(SANITIZER),tsan) build/$(or $(SANITIZER),tsan)/pigeon-gateway
+	@PIGEON_BUILD=build/debug PIGEON_GATEWAY_BUILD=build/$(or $(SANITIZER),tsan) .venv/bin/python tests/churn/churn.py $(or $(SECONDS),1200) $(SEED)
+.PHONY: autobahn churn
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 ## make clean           removes build/

@@ -78,6 +78,7 @@ SUITES = [
     pytest("integration-asan", "asan", ["tests/integration", "tests/api", "tests/cli"]),
     pytest("security", "debug", ["tests/security"]),
     pytest("stack", "release", ["tests/stack"], [WEB]),
+    pytest("churn", "debug", ["tests/churn"], [["make", "-s", f"PROFILE={p}", f"-j{JOBS}", f"build/{p}/pigeon-gateway"] for p in ("tsan", "asan")]),
 ]
 
 
