@@ -5,7 +5,7 @@ import sys
 import pytest
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [os.path.join(TESTS, "integration"), os.path.join(TESTS, "api")]
+sys.path[:0] = [os.path.join(TESTS, "integration"), os.path.join(TESTS, "api"), os.path.join(TESTS, "security")]
 
 from cluster import Cluster, fresh_clusters  # noqa: E402
 from rest import PASSWORD, Person  # noqa: E402

@@ -3,7 +3,7 @@
 
 Each mutation is applied to a copy of the source tree in a temporary directory, built there, and its tests are run there:
 they must fail, by an assertion, not by a service that does not start. Before that every test must pass on the copy as it is.
-  take-out.py [--tree DIRECTORY] [--jobs N] [WORD ...]     only those whose name has one of the words
+  take-out.py [--tree DIRECTORY] [--jobs N] [WORD ...]     only those of these points, or whose name has one of the words
 --tree keeps the copy there and uses it again: the next run builds only what changes.
 """
 import argparse
@@ -78,6 +78,15 @@ def undo(before):
                 f.write(text)
 
 
+def table():
+    """The rows of docs/SECURITY.md."""
+    for m in MUTATIONS:
+        files = ", ".join(f"`{p}`" for p in dict.fromkeys(p for p, _, _ in m.edits))
+        tests = [t.split("::") for t in m.tests]
+        names = ", ".join("`" + " ".join(["/".join(t[0].split("/")[1:])] + [n.split("[")[0] for n in t[1:]]) + "`" for t in tests)
+        print(f"| {m.point} | {m.name} | {files} | {names} |")
+
+
 def try_one(copy, mutation):
     """'' when the test saw it, else what went wrong."""
     try:
@@ -100,10 +109,14 @@ def try_one(copy, mutation):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tree")
+    parser.add_argument("--table", action="store_true", help="the rows of docs/SECURITY.md, and nothing else")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("words", nargs="*")
     args = parser.parse_args()
-    chosen = [m for m in MUTATIONS if not args.words or any(w in m.name for w in args.words)]
+    if args.table:
+        table()
+        return 0
+    chosen = [m for m in MUTATIONS if not args.words or any(w in m.name or w == str(m.point) for w in args.words)]
     bad = 0
     with tempfile.TemporaryDirectory(prefix="pigeon-take-out-") as folder:
         copy = Copy(args.tree or folder, args.jobs)

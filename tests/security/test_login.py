@@ -33,30 +33,39 @@ def memory(cluster, what):
 
 
 def test_at_most_two_passwords_are_computed_at_once(fresh):
-    """Each takes 96 MiB here: ten at once would take a gigabyte."""
-    cluster = fresh({"PIGEON_API_ARGON2_MEMORY_KIB": str(96 * 1024), "PIGEON_API_ARGON2_PASSES": "1", "PIGEON_API_THREADS": "32", "PIGEON_LIMITS_LOGIN_FAILURES": "1000"})
+    """Each takes 64 MiB here: eight at once would take half a gigabyte. On a busy machine some are sent away, after 8 s."""
+    cluster = fresh({"PIGEON_API_ARGON2_MEMORY_KIB": str(64 * 1024), "PIGEON_API_ARGON2_PASSES": "1", "PIGEON_API_THREADS": "32", "PIGEON_LIMITS_LOGIN_FAILURES": "1000"})
     before = memory(cluster, "VmRSS")
-    with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda i: log_in(cluster, f"nobody{i}", "wrong password").status, range(10)))
-    assert set(answers) == {401}, answers
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda i: log_in(cluster, f"nobody{i}", "wrong password").status, range(8)))
+    assert set(answers) <= {401, 503} and 401 in answers, answers
     peak = memory(cluster, "VmHWM") - before
-    assert 90 < peak < 3 * 96, f"{peak} MiB more than before"
+    assert 60 < peak < 3 * 64, f"{peak} MiB more than before"
+
+
+def computed_ns(cluster):
+    """What all threads of the api have computed: no other process' load is in it."""
+    folder, total = f"/proc/{cluster.processes['api'].pid}/task", 0
+    for thread in os.listdir(folder):
+        with open(os.path.join(folder, thread, "schedstat"), encoding="ascii") as f:
+            total += int(f.read().split()[0])
+    return total
 
 
 def test_a_failed_login_takes_the_same_time_for_everybody(fresh):
-    """Medians of alternating tries: somebody's wrong password, nobody's, and a disabled one's. argon2id takes most of it here."""
-    cluster = fresh({"PIGEON_API_ARGON2_MEMORY_KIB": "32768", "PIGEON_API_ARGON2_PASSES": "2", "PIGEON_LIMITS_LOGIN_FAILURES": "1000"})
+    """Somebody's wrong password, nobody's, a disabled one's: medians of alternating tries, of the time that the api computes."""
+    cluster = fresh({"PIGEON_API_ARGON2_MEMORY_KIB": "16384", "PIGEON_API_ARGON2_PASSES": "2", "PIGEON_LIMITS_LOGIN_FAILURES": "1000"})
     Person.register(cluster, "alice")
     Person.register(cluster, "gone")
     cluster.pigeon("user", "disable", "gone")
     times = {"alice": [], "nobody-here": [], "gone": []}
     for _ in range(9):
         for user, took in times.items():
-            started = time.perf_counter()
+            before = computed_ns(cluster)
             assert log_in(cluster, user, "wrong password").status == 401
-            took.append(time.perf_counter() - started)
+            took.append((computed_ns(cluster) - before) / 1e6)
     middle = {user: statistics.median(took) for user, took in times.items()}
-    assert max(middle.values()) < 1.5 * min(middle.values()), middle
+    assert max(middle.values()) < 1.4 * min(middle.values()), middle
 
 
 def drip_header(peer):
