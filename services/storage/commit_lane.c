@@ -21,6 +21,8 @@
 enum {
     GROUP_ITEMS_MAX = 4096,
     GROUP_BATCHES_MAX = 512,
+    GROUP_BYTES_MAX =
+        3 << 19, /* of requests: their rows are up to eight times that (members), and an entry of the ledger is 16 MB at most */
     ARENA_BYTES = 16384,
     RECOVER_MS = 1000,
     OVERLOAD_RETRY_MS = 200,
@@ -32,6 +34,7 @@ struct waiting {
     struct pgn_arena *arena;
     Pigeon__CommitBatch *batch;
     char *reply;
+    size_t bytes;
 };
 /* One group commit; made by the loop, filled by the committer. */
 struct group {
@@ -246,6 +249,7 @@ static void group_done(struct pgn_job *job) /* loop */
 static struct group *group_gather(struct sto_commit_lane *lane)
 {
     struct group *g = pgn_calloc(1, sizeof *g);
+    size_t bytes = 0;
 
     g->lane = lane;
     g->arena = pgn_arena_new(ARENA_BYTES * 4);
@@ -255,8 +259,9 @@ static struct group *group_gather(struct sto_commit_lane *lane)
     while (!pgn_list_empty(&lane->waiting) && g->count < GROUP_BATCHES_MAX) {
         struct waiting *w = PGN_CONTAINER(lane->waiting.next, struct waiting, node);
 
-        if (g->count && g->items + w->batch->n_items > GROUP_ITEMS_MAX)
+        if (g->count && (g->items + w->batch->n_items > GROUP_ITEMS_MAX || bytes + w->bytes > GROUP_BYTES_MAX))
             break;
+        bytes += w->bytes;
         pgn_list_remove(&w->node);
         g->items += w->batch->n_items;
         g->batches[g->count] = w;
@@ -360,6 +365,7 @@ void sto_commit_lane_take(struct sto_commit_lane *lane, const struct pgn_bus_msg
     w->arena = pgn_arena_new(ARENA_BYTES);
     w->batch = PGN_PB_UNPACK(Pigeon__CommitBatch, pigeon__commit_batch, w->arena, msg->data, msg->len);
     w->reply = pgn_strdup(msg->reply);
+    w->bytes = msg->len;
     sto_count(STO_M_BATCHES, 1);
     if (!w->batch) {
         sto_count(STO_M_MALFORMED, 1);

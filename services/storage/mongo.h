@@ -57,10 +57,15 @@ int sto_mongo_get(struct sto_mongo *m, mongoc_client_t *client, const char *coll
  * Many of: put `fields` into the document `id`, unless it already holds those of entry n or of a newer one. A document's `g` is the
  * entry that wrote it last. Idempotent, so whoever finds an entry of the ledger may do its writes, and as often as he likes.
  */
+struct sto_put {
+    bson_t *insert, *filter, *update;
+    bool done; /* nothing is left to do */
+};
 struct sto_puts {
     mongoc_collection_t *collection;
-    mongoc_bulk_operation_t *bulk;
-    size_t count;
+    struct sto_put *all;
+    size_t count, cap;
+    bool insert_first; /* FerretDB pushes down a filter of one field only: a guarded update reads the whole collection */
 };
 void sto_puts_begin(struct sto_puts *p, struct sto_mongo *m, mongoc_client_t *client, const char *collection);
 /* Sets these fields, keeps others that the document has. fields without _id and g. */

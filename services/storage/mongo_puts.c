@@ -1,41 +1,39 @@
 /* Guarded puts: bulks of upserts that never go back. */
+#include "common/base/alloc.h"
 #include "common/base/error.h"
 #include "services/storage/mongo.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void sto_puts_begin(struct sto_puts *p, struct sto_mongo *m, mongoc_client_t *client, const char *collection)
 {
-    bson_t opts = BSON_INITIALIZER;
-
-    p->collection = sto_mongo_collection(m, client, collection);
-    BSON_APPEND_BOOL(&opts, "ordered", false);
-    p->bulk = mongoc_collection_create_bulk_operation_with_opts(p->collection, &opts);
-    p->count = 0;
-    bson_destroy(&opts);
+    *p = (struct sto_puts){.collection = sto_mongo_collection(m, client, collection), .insert_first = m->ferret};
 }
 
 /* Upsert of {_id, g < n}: where g is not below n the upsert finds its _id taken, and that is meant. */
 static void put(struct sto_puts *p, const char *id, uint64_t n, const bson_t *set, const bson_t *unset)
 {
-    bson_t filter = BSON_INITIALIZER, below, update = BSON_INITIALIZER, part, opts = BSON_INITIALIZER;
+    bson_t below, part;
 
-    BSON_APPEND_UTF8(&filter, "_id", id);
-    BSON_APPEND_DOCUMENT_BEGIN(&filter, "g", &below);
+    if (p->count == p->cap) {
+        p->cap = p->cap ? p->cap * 2 : 16;
+        p->all = pgn_realloc(p->all, p->cap * sizeof *p->all);
+    }
+    struct sto_put *one = &p->all[p->count++];
+    *one = (struct sto_put){bson_new(), bson_new(), bson_new(), false};
+    BSON_APPEND_UTF8(one->insert, "_id", id);
+    bson_concat(one->insert, set);
+    BSON_APPEND_INT64(one->insert, "g", (int64_t)n);
+    BSON_APPEND_UTF8(one->filter, "_id", id);
+    BSON_APPEND_DOCUMENT_BEGIN(one->filter, "g", &below);
     BSON_APPEND_INT64(&below, "$lt", (int64_t)n);
-    bson_append_document_end(&filter, &below);
-    BSON_APPEND_DOCUMENT_BEGIN(&update, "$set", &part);
+    bson_append_document_end(one->filter, &below);
+    BSON_APPEND_DOCUMENT_BEGIN(one->update, "$set", &part);
     bson_concat(&part, set);
     BSON_APPEND_INT64(&part, "g", (int64_t)n);
-    bson_append_document_end(&update, &part);
-    if (!bson_empty(unset))
-        BSON_APPEND_DOCUMENT(&update, "$unset", unset);
-    BSON_APPEND_BOOL(&opts, "upsert", true);
-    mongoc_bulk_operation_update_one_with_opts(p->bulk, &filter, &update, &opts, NULL);
-    p->count++;
-    bson_destroy(&filter);
-    bson_destroy(&update);
-    bson_destroy(&opts);
+    bson_append_document_end(one->update, &part);
+    BSON_APPEND_DOCUMENT(one->update, "$unset", unset);
 }
 
 void sto_puts_set(struct sto_puts *p, const char *id, uint64_t n, const bson_t *fields)
@@ -59,38 +57,79 @@ void sto_puts_remove(struct sto_puts *p, const char *id, uint64_t n, const char 
     bson_destroy(&set);
 }
 
-/* Whether every error in the reply is a duplicate key. */
-static bool only_duplicates(const bson_t *reply)
+/*
+ * What a bulk came to: 0 when all went well, or found its key taken: such a put is marked as not done (only the first bulk, of all puts,
+ * has its indexes).
+ */
+static int outcome(struct sto_puts *p, bool ok, const bson_t *reply, const bson_error_t *e)
 {
-    bson_iter_t it, each, code;
+    bson_iter_t it, each, field;
 
+    for (size_t i = 0; i < p->count; i++)
+        p->all[i].done = true;
+    if (ok)
+        return 0;
     if (bson_iter_init_find(&it, reply, "writeConcernErrors") && bson_iter_recurse(&it, &each) && bson_iter_next(&each))
-        return false;
+        return sto_mongo_error(e, reply, true);
     if (!bson_iter_init_find(&it, reply, "writeErrors") || !bson_iter_recurse(&it, &each))
-        return false;
-    size_t count = 0;
-    for (; bson_iter_next(&each); count++)
-        if (!bson_iter_recurse(&each, &code) || !bson_iter_find(&code, "code") || bson_iter_as_int64(&code) != 11000)
-            return false;
-    return count > 0;
+        return sto_mongo_error(e, reply, true);
+    size_t taken = 0;
+    for (; bson_iter_next(&each); taken++) {
+        if (!bson_iter_recurse(&each, &field) || !bson_iter_find(&field, "code") || bson_iter_as_int64(&field) != 11000)
+            return sto_mongo_error(e, reply, true);
+        if (bson_iter_recurse(&each, &field) && bson_iter_find(&field, "index") && (size_t)bson_iter_as_int64(&field) < p->count)
+            p->all[bson_iter_as_int64(&field)].done = false;
+    }
+    return taken ? 0 : sto_mongo_error(e, reply, true);
+}
+
+/* Inserts all, or updates those that are not done. */
+static int run(struct sto_puts *p, bool insert)
+{
+    bson_t opts = BSON_INITIALIZER, upsert = BSON_INITIALIZER, reply;
+    bson_error_t e = {0};
+
+    BSON_APPEND_BOOL(&opts, "ordered", false);
+    BSON_APPEND_BOOL(&upsert, "upsert", true);
+    mongoc_bulk_operation_t *bulk = mongoc_collection_create_bulk_operation_with_opts(p->collection, &opts);
+    for (size_t i = 0; i < p->count; i++) {
+        if (insert)
+            mongoc_bulk_operation_insert_with_opts(bulk, p->all[i].insert, NULL, NULL);
+        else if (!p->all[i].done)
+            mongoc_bulk_operation_update_one_with_opts(bulk, p->all[i].filter, p->all[i].update, &upsert, NULL);
+    }
+    bool ok = mongoc_bulk_operation_execute(bulk, &reply, &e) != 0;
+    int error = outcome(p, ok, &reply, &e);
+    bson_destroy(&reply);
+    bson_destroy(&opts);
+    bson_destroy(&upsert);
+    mongoc_bulk_operation_destroy(bulk);
+    return error == PGN_E_CONFLICT ? PGN_E_UNCERTAIN : error;
+}
+
+static bool some_left(const struct sto_puts *p)
+{
+    size_t i = 0;
+
+    while (i < p->count && p->all[i].done)
+        i++;
+    return i < p->count;
 }
 
 int sto_puts_end(struct sto_puts *p)
 {
-    bson_t reply = BSON_INITIALIZER;
-    bson_error_t e = {0};
     int error = 0;
 
-    if (p->count) {
-        bson_destroy(&reply);
-        if (mongoc_bulk_operation_execute(p->bulk, &reply, &e) == 0 && !only_duplicates(&reply)) {
-            error = sto_mongo_error(&e, &reply, true);
-            if (error == PGN_E_CONFLICT)
-                error = PGN_E_UNCERTAIN;
-        }
+    if (p->count && p->insert_first)
+        error = run(p, true);
+    if (!error && some_left(p))
+        error = run(p, false);
+    for (size_t i = 0; i < p->count; i++) {
+        bson_destroy(p->all[i].insert);
+        bson_destroy(p->all[i].filter);
+        bson_destroy(p->all[i].update);
     }
-    bson_destroy(&reply);
-    mongoc_bulk_operation_destroy(p->bulk);
+    free(p->all);
     mongoc_collection_destroy(p->collection);
     return error;
 }

@@ -6,6 +6,7 @@
 #include "common/proto/subjects.h"
 #include "common/svc/log.h"
 #include "services/storage/metrics.h"
+#include "services/storage/store_open.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,8 +79,8 @@ static int subscribe(struct sto_service *s)
         const char *subject;
         pgn_bus_handler *handler;
     } all[] = {
-        {PGN_SUBJ_COMMIT, on_commit}, {PGN_SUBJ_STO_CONV, on_conv}, {PGN_SUBJ_STO_SESSION, on_session}, {PGN_SUBJ_STO_CHECK, on_check},
-        {PGN_SUBJ_STO_DIR, on_dir},   {PGN_SUBJ_STO_SEEN, on_seen}, {PGN_SUBJ_STO_ADMIN, on_admin},
+        {PGN_SUBJ_STO_CONV, on_conv}, {PGN_SUBJ_STO_SESSION, on_session}, {PGN_SUBJ_STO_CHECK, on_check},
+        {PGN_SUBJ_STO_DIR, on_dir},   {PGN_SUBJ_STO_SEEN, on_seen},       {PGN_SUBJ_STO_ADMIN, on_admin},
     };
     int error = 0;
 
@@ -87,6 +88,18 @@ static int subscribe(struct sto_service *s)
     for (size_t i = 0; !error && i < PGN_COUNT(all); i++)
         error = pgn_bus_subscribe(s->svc->bus, all[i].subject, "storage", all[i].handler, s, &s->subs[i]);
     return error;
+}
+
+int sto_writer_subscribe(struct sto_service *s)
+{
+    return pgn_bus_subscribe(s->svc->bus, PGN_SUBJ_COMMIT, "storage", on_commit, s, &s->commit_sub);
+}
+
+static void unsubscribe(struct sto_service *s)
+{
+    pgn_bus_unsubscribe(&s->commit_sub);
+    for (size_t i = 0; i < PGN_COUNT(s->subs); i++)
+        pgn_bus_unsubscribe(&s->subs[i]);
 }
 
 /* Publishes StoreUp; false: the bus does not take it. */
@@ -126,7 +139,8 @@ void sto_doubt(struct sto_service *s)
 
 void sto_service_bus_event(struct pgn_svc *svc, enum pgn_bus_event event)
 {
-    if (event == PGN_BUS_CONNECTED) /* also after a reconnect: what was published meanwhile may be lost */
+    if (event == PGN_BUS_CONNECTED &&
+        ((struct sto_service *)svc->state)->commits) /* also after a reconnect: what was published meanwhile may be lost */
         sto_announce(svc->state);
 }
 
@@ -144,6 +158,8 @@ static void faults_read(struct sto_faults *faults)
     faults->dedup_off = strstr(text, "dedup-off") != NULL;
     faults->drop_publish = strstr(text, "drop-publish") != NULL;
     faults->sync_off = strstr(text, "sync-off") != NULL;
+    faults->seq_reset = strstr(text, "seq-reset") != NULL;
+    faults->version_off = strstr(text, "version-off") != NULL;
     const char *at = strstr(text, "uncertain-at=");
     faults->uncertain_at = at ? (unsigned)strtoul(at + strlen("uncertain-at="), NULL, 10) : 0;
     pgn_log(PGN_WARN, "planted faults: %s", text);
@@ -177,28 +193,46 @@ static void audit_check(struct sto_store *store)
         pgn_log(PGN_INFO, "the audit log is whole: %llu entries", (unsigned long long)count);
 }
 
+void sto_store_look(struct sto_store *store)
+{
+    log_lines(pgn_buf_cstr(&store->notes));
+    audit_check(store);
+}
+
 static int store_open(struct sto_service *s)
 {
-    const struct pgn_config *config = s->svc->config;
-    struct sto_store_options options;
     struct pgn_buf problem = {0};
+    int error = sto_store_open(s->svc->config, &s->faults, &s->store, &problem);
 
-    sto_store_options_default(&options);
-    options.data = config->node_data;
-    options.cache_bytes = (size_t)config->storage_cache_bytes;
-    options.memtable_bytes = (size_t)config->storage_memtable_bytes;
-    options.retry_days = (uint32_t)config->storage_retry_days;
-    options.faults = s->faults;
-    int error = strcmp(config->storage_engine, "memory") == 0 ? sto_memory_open(&options, &s->store, &problem)
-                                                              : sto_embedded_open(&options, &s->store, &problem);
     if (error)
         pgn_log(PGN_ERR, "%s", problem.len ? pgn_buf_cstr(&problem) : pgn_error_info(error)->text);
     else
-        log_lines(pgn_buf_cstr(&s->store->notes));
+        sto_store_look(s->store);
     pgn_buf_release(&problem);
-    if (!error)
-        audit_check(s->store);
     return error;
+}
+
+int sto_service_begin(struct sto_service *s)
+{
+    s->commits = sto_commit_lane_new(s);
+    s->dir = sto_dir_lane_new(s);
+    s->readers = pgn_workers_new(s->svc->loop, "reader", (int)s->svc->config->storage_readers, READS_MAX);
+    s->admin = pgn_workers_new(s->svc->loop, "admin", 1, ADMIN_MAX);
+    int error = subscribe(s);
+    if (!error && !s->store->ops->lease_watch)
+        error = sto_writer_subscribe(s);
+    if (error) {
+        pgn_log(PGN_ERR, "subscribing failed: %s", pgn_error_info(error)->text);
+        return error;
+    }
+    if (s->store->ops->lease_watch)
+        sto_writer_start(s);
+    if (pgn_bus_connected(s->svc->bus))
+        sto_announce(s);
+    pgn_log(PGN_INFO, "store %s is open, commit %llu, epoch %s", s->store->ops->name,
+            (unsigned long long)s->store->ops->last_commit(s->store), s->store->epoch);
+    pgn_svc_ready(s->svc, true);
+    return 0;
 }
 
 int sto_service_init(struct pgn_svc *svc)
@@ -208,33 +242,25 @@ int sto_service_init(struct pgn_svc *svc)
     s->svc = svc;
     svc->state = s;
     faults_read(&s->faults);
+    if (sto_store_remote(svc->config)) {
+        sto_opening_start(s);
+        return 0;
+    }
     int error = store_open(s);
-    if (error) {
-        svc->state = NULL;
-        free(s);
-        return error;
-    }
-    s->commits = sto_commit_lane_new(s);
-    s->dir = sto_dir_lane_new(s);
-    s->readers = pgn_workers_new(svc->loop, "reader", (int)svc->config->storage_readers, READS_MAX);
-    s->admin = pgn_workers_new(svc->loop, "admin", 1, ADMIN_MAX);
-    if ((error = subscribe(s)) != 0) {
-        pgn_log(PGN_ERR, "subscribing failed: %s", pgn_error_info(error)->text);
-        return error;
-    }
-    if (pgn_bus_connected(svc->bus))
-        sto_announce(s);
-    pgn_log(PGN_INFO, "store %s is open, commit %llu, epoch %s", s->store->ops->name,
-            (unsigned long long)s->store->ops->last_commit(s->store), s->store->epoch);
-    pgn_svc_ready(svc, true);
-    return 0;
+    if (!error)
+        return sto_service_begin(s);
+    svc->state = NULL;
+    free(s);
+    return error;
 }
 
 /* ---- end ---- */
 
 void sto_drain_check(struct sto_service *s)
 {
-    if (s->draining && sto_commit_lane_idle(s->commits) && sto_dir_lane_idle(s->dir) && s->reads_running == 0)
+    if (s->draining && !s->commits && !sto_opening_busy(s))
+        pgn_svc_drained(s->svc);
+    else if (s->draining && s->commits && sto_commit_lane_idle(s->commits) && sto_dir_lane_idle(s->dir) && s->reads_running == 0)
         pgn_svc_drained(s->svc);
 }
 
@@ -242,8 +268,8 @@ void sto_service_drain(struct pgn_svc *svc)
 {
     struct sto_service *s = svc->state;
 
-    for (size_t i = 0; i < PGN_COUNT(s->subs); i++)
-        pgn_bus_unsubscribe(&s->subs[i]);
+    unsubscribe(s);
+    sto_writer_stop(s);
     s->draining = true;
     sto_drain_check(s);
 }
@@ -254,15 +280,18 @@ void sto_service_fini(struct pgn_svc *svc)
 
     if (!s)
         return;
-    for (size_t i = 0; i < PGN_COUNT(s->subs); i++)
-        pgn_bus_unsubscribe(&s->subs[i]);
+    unsubscribe(s);
     s->draining = false;
+    sto_opening_free(s);
+    sto_writer_stop(s);
     pgn_timer_stop(&s->doubt);
     sto_commit_lane_free(&s->commits);
     sto_dir_lane_free(&s->dir);
     pgn_workers_free(&s->readers);
     pgn_workers_free(&s->admin);
-    s->store->ops->close(s->store);
+    if (s->store)
+        s->store->ops->close(s->store);
+    pgn_mailbox_free(&s->news);
     free(s);
     svc->state = NULL;
 }
@@ -272,5 +301,5 @@ void sto_service_load(struct pgn_svc *svc, uint64_t *ret_connections, uint32_t *
     const struct sto_service *s = svc->state;
 
     *ret_connections = 0;
-    *ret_queue = (uint32_t)sto_commit_lane_waiting(s->commits);
+    *ret_queue = s->commits ? (uint32_t)sto_commit_lane_waiting(s->commits) : 0;
 }

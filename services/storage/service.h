@@ -13,16 +13,20 @@
 
 struct sto_commit_lane;
 struct sto_dir_lane;
+struct sto_opening;
 
 struct sto_service {
     struct pgn_svc *svc;
-    struct sto_store *store;
+    struct sto_store *store; /* NULL until it is open */
     struct sto_faults faults;
+    struct sto_opening *opening;
+    struct pgn_mailbox *news; /* of the writer's lease */
+    bool writer;              /* takes commits from the bus */
     struct pgn_timer doubt;   /* sto_doubt's */
     struct sto_commit_lane *commits;
     struct sto_dir_lane *dir;
     struct pgn_workers *readers, *admin;
-    struct pgn_bus_sub *subs[7];
+    struct pgn_bus_sub *commit_sub, *subs[6];
     size_t reads_running; /* jobs of readers and admin that are not answered yet */
     bool draining;
 };
@@ -43,6 +47,19 @@ void sto_drain_check(struct sto_service *s);
 void sto_announce(struct sto_service *s);
 /* An event was not taken by the bus: announces within a second, and again until the bus takes that. */
 void sto_doubt(struct sto_service *s);
+
+void sto_store_look(struct sto_store *store); /* logs what opening set aside, and checks the audit log */
+/* The store is open: lanes, readers, subscriptions, ready. */
+int sto_service_begin(struct sto_service *s) PGN_MUST_USE;
+
+/* service_start.c: a store on other machines may be away at the start: opened beside the loop, again and again. */
+void sto_opening_start(struct sto_service *s);
+bool sto_opening_busy(const struct sto_service *s);
+void sto_opening_free(struct sto_service *s); /* waits */
+/* The writer's lease of a store that several services share. */
+void sto_writer_start(struct sto_service *s);
+void sto_writer_stop(struct sto_service *s);
+int sto_writer_subscribe(struct sto_service *s); /* service.c */
 
 /* commit_lane.c: CommitBatches. */
 struct sto_commit_lane *sto_commit_lane_new(struct sto_service *s);

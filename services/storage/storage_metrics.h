@@ -8,6 +8,7 @@ PGN_METRIC(STALE, PGN_COUNTER, "storage_stale_total", "", "items that were check
 PGN_METRIC(REFUSED, PGN_COUNTER, "storage_refused_total", "", "items refused for other reasons")
 PGN_METRIC(FAILED_COMMITS, PGN_COUNTER, "storage_failed_commits_total", "", "commits that failed: nothing in them was acknowledged")
 PGN_METRIC(FAILED, PGN_GAUGE, "storage_failed", "", "1 while the store cannot be written to (disk full, disk error)")
+PGN_METRIC(WRITER, PGN_GAUGE, "storage_writer", "", "1 while this instance takes commits (of several on one MongoDB one does)")
 PGN_METRIC(COMMIT_TIME, PGN_HISTOGRAM, "storage_commit_seconds", "seconds", "time of a group commit with its fsync")
 PGN_METRIC(LAST_COMMIT_ITEMS, PGN_GAUGE, "storage_last_commit_items", "", "items in the newest group commit")
 PGN_METRIC(QUEUE, PGN_GAUGE, "storage_queue_items", "", "items that wait for the next commit")
