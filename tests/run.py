@@ -21,7 +21,8 @@ WEB = ["make", "-s", "-C", ROOT, "web"]
 class Suite:
     """One command, or a list of them in turn; `read` gives (passed, failed, skipped) of its output."""
 
-    def __init__(self, name, commands, read, env=None, timeout=600, cwd="."):
+    def __init__(self, name, commands, read, env=None, timeout=600, cwd=".", lines=None):
+        self.lines = lines  # gives further lines to print, of the output
         self.name, self.commands, self.read, self.env, self.timeout, self.cwd = name, commands, read, env or {}, timeout, cwd
 
 
@@ -55,10 +56,31 @@ def read_vitest(output, code, _name):
     return count.get("passed", 0), count.get("failed", 0) or (1 if code else 0), count.get("skipped", 0)
 
 
+def by_store(output):
+    """Counts of the conformance suite, a line a store."""
+    counts, store = {}, None
+    for line in output.splitlines():
+        found = re.match(r"store: (\w+)$", line)
+        store = found.group(1) if found else store
+        for word, number in re.findall(r"\[  (PASSED|FAILED)  \] (\d+) test", line):
+            counts.setdefault(store, {"PASSED": 0, "FAILED": 0})[word] += int(number)
+    names = {"mongodb": "mongodb (FerretDB)"}
+    return [f"{names.get(s, s):20} {c['PASSED']:5} passed {c['FAILED']:3} failed" for s, c in counts.items()]
+
+
+def conformance():
+    """The same tests on every store. FerretDB is built once a version, see tests/mongo/ferretdb.py."""
+    script = (f"make -s CI=1 PROFILE=debug -j{JOBS} unit-build && status=0; for t in $(ls build/debug/tests/conformance/test_* | grep -v '\\.'); do "
+              "echo \"== $t\"; timeout 400 stdbuf -oL $t || { echo \"exit code $? of $t\"; status=1; }; done; exit $status")
+    command = [sys.executable, "tests/mongo/ferretdb.py", "run", "sh", "-c", script]
+    return Suite("conformance", [command], read_cmocka, timeout=1500, lines=by_store)
+
+
 def unit(profile):
     """All cmocka binaries of a profile, found after the build."""
+    also = "" if profile == "debug" else f"build/{profile}/tests/conformance"
     script = (f"make -s CI=1 PROFILE={profile} -j{JOBS} unit-build && status=0; "
-              f"for t in $(find build/{profile}/tests/unit build/{profile}/tests/conformance -name 'test_*' -type f -perm -u+x | sort); do "
+              f"for t in $(find build/{profile}/tests/unit {also} -name 'test_*' -type f -perm -u+x | sort); do "
               "echo \"== $t\"; timeout 180 $t || { echo \"exit code $? of $t\"; status=1; }; done; exit $status")
     return Suite("unit-" + profile, [["sh", "-c", script]], read_cmocka, timeout=900)
 
@@ -72,12 +94,14 @@ def pytest(name, profile, paths, before=()):
 
 SUITES = [
     unit("debug"),
+    conformance(),
     unit("asan"),
     Suite("web-unit", [WEB, ["npm", "test", "--silent"]], read_vitest, cwd="clients/web", timeout=300),
     pytest("integration-debug", "debug", ["tests/integration", "tests/api", "tests/cli"]),
     pytest("integration-asan", "asan", ["tests/integration", "tests/api", "tests/cli"]),
     pytest("security", "debug", ["tests/security"]),
     pytest("stack", "release", ["tests/stack"], [WEB]),
+    pytest("cluster", "release", ["tests/cluster"], [WEB]),
     pytest("churn", "debug", ["tests/churn"], [["make", "-s", f"PROFILE={p}", f"-j{JOBS}", f"build/{p}/pigeon-gateway"] for p in ("tsan", "asan")]),
 ]
 
@@ -105,7 +129,9 @@ def run(suite):
     if failed:
         print("\n".join(output.splitlines()[-150:]))
     print(f"{suite.name:20} {passed:5} passed {failed:3} failed {skipped:3} skipped  {time.monotonic() - started:6.1f} s", flush=True)
-    if skipped:
+    for line in suite.lines(output) if suite.lines else ():
+        print(f"    {line}", flush=True)
+    if skipped or "skipped because" in output:
         reasons = re.findall(r"SKIPPED.*|.*skipped because.*", output)
         print("".join(f"    {r.strip()}\n" for r in reasons[:10]), end="", flush=True)
     return passed, failed
