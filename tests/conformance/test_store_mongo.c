@@ -1,0 +1,367 @@
+/*
+ * Several stores on one MongoDB database: whoever commits, numbers stay dense, retries stay one, commit numbers rise; and what happens
+ * when one of them stops at the worst places (hooks of test builds).
+ */
+#include "tests/conformance/support/store_kit.h"
+
+#include "common/base/random.h"
+#include "services/storage/ledger_hook.h"
+#include "services/storage/ledger_internal.h"
+#include "services/storage/store_mongo.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A second instance: commits through it by swapping the kit's store. */
+static struct sto_store *open_second(struct kit *k)
+{
+    struct pgn_buf problem = {0};
+    struct sto_store *second = NULL;
+    int error = kit_open_beside(k, &second, &problem);
+
+    if (error)
+        print_error("second open: %d %s\n", error, pgn_buf_cstr(&problem));
+    pgn_buf_release(&problem);
+    assert_int_equal(error, 0);
+    return second;
+}
+
+static void swap(struct kit *k, struct sto_store **other)
+{
+    struct sto_store *mine = k->store;
+
+    k->store = *other;
+    *other = mine;
+}
+
+static void dense(struct kit *k, const char *conv, size_t expected)
+{
+    size_t seen = 0;
+
+    for (bool more = true; more;) {
+        Pigeon__Page *page = kit_fetch(k, conv, seen, 0, 200, 1);
+
+        for (size_t i = 0; i < page->n_messages; i++)
+            assert_int_equal(page->messages[i]->seq, ++seen);
+        more = page->more && page->n_messages;
+    }
+    assert_int_equal(seen, expected);
+}
+
+static void two_stores_take_turns(void **state)
+{
+    struct kit *k = kit_of(state);
+    struct sto_store *second = open_second(k);
+    uint64_t newest = 0;
+
+    kit_users(k, "ann", "bob", NULL);
+    const char *conv = kit_direct(k, "ann", "bob");
+    assert_string_equal(k->store->epoch, second->epoch);
+    for (int i = 0; i < 10; i++) {
+        char id[16];
+
+        snprintf(id, sizeof id, "m%d", i);
+        assert_int_equal(kit_send(k, i % 2 ? "ann" : "bob", conv, id, "x"), 0);
+        assert_int_equal(k->results[0].sent->seq, i + 1);
+        assert_true(k->store->ops->last_commit(k->store) > newest);
+        newest = k->store->ops->last_commit(k->store);
+        swap(k, &second);
+    }
+    /* A retry through the other one gets the first answer. */
+    assert_int_equal(kit_send(k, "ann", conv, "m9", "x"), 0);
+    assert_int_equal(k->results[0].sent->seq, 10);
+    assert_int_equal(k->effects.dups, 1);
+    dense(k, conv, 10);
+    swap(k, &second);
+    dense(k, conv, 10);
+    second->ops->close(second);
+}
+
+static void the_directory_follows(void **state)
+{
+    struct kit *k = kit_of(state);
+    struct sto_store *second = open_second(k);
+
+    kit_users(k, "ann", "bob", NULL);
+    const char *conv = kit_direct(k, "ann", "bob");
+    assert_int_equal(kit_send(k, "ann", conv, "a", "x"), 0);
+    swap(k, &second);
+    uint64_t before = kit_version(k, conv);
+    assert_int_equal(kit_contact(k, "bob", "ann", "block"), 0);
+    swap(k, &second);
+    assert_true(kit_version(k, conv) > before);
+    /* Checked against the version before the block: stale here, too. */
+    kit_text(k, "ann", conv, before, "b", "y");
+    assert_int_equal(kit_commit(k), 0);
+    assert_int_equal(k->results[0].error, PGN_E_STALE);
+    kit_users(k, "cat", NULL);
+    swap(k, &second);
+    kit_users(k, "dan", NULL);
+    uint64_t count, bad;
+    assert_int_equal(k->store->ops->audit_verify(k->store, &count, &bad), 0);
+    assert_int_equal(bad, 0);
+    second->ops->close(second);
+}
+
+/* ---- at the same time ---- */
+
+enum { THREADS = 2, SENDS = 25, PER_COMMIT = 2 };
+
+struct contender {
+    pthread_t thread;
+    struct sto_store *store;
+    const char *conv, *user;
+    uint64_t version;
+    int number, errors;
+    uint64_t seqs[SENDS * PER_COMMIT];
+};
+
+static void *contend(void *arg)
+{
+    struct contender *c = arg;
+
+    for (int i = 0; i < SENDS; i++) {
+        struct pgn_arena *arena = pgn_arena_new(4096);
+        Pigeon__CommitBatch batch = PIGEON__COMMIT_BATCH__INIT;
+        Pigeon__CommitItem items[PER_COMMIT], *list[PER_COMMIT];
+        Pigeon__Append appends[PER_COMMIT];
+        Pigeon__ItemResult results[PER_COMMIT];
+        struct sto_commit commit = {&batch, results};
+        struct sto_effects effects;
+        char ids[PER_COMMIT][32];
+
+        sto_effects_init(&effects, arena);
+        for (int j = 0; j < PER_COMMIT; j++) {
+            pigeon__commit_item__init(&items[j]);
+            pigeon__append__init(&appends[j]);
+            snprintf(ids[j], sizeof ids[j], "c%d-%d-%d", c->number, i, j);
+            appends[j].client_id = ids[j];
+            appends[j].create_direct = true;
+            items[j].user = (char *)(uintptr_t)c->user;
+            items[j].device = (char *)(uintptr_t) "dev";
+            items[j].conv = (char *)(uintptr_t)c->conv;
+            items[j].version = c->version;
+            items[j].what_case = PIGEON__COMMIT_ITEM__WHAT_APPEND;
+            items[j].append = &appends[j];
+            list[j] = &items[j];
+        }
+        batch.items = list;
+        batch.n_items = PER_COMMIT;
+        int error = c->store->ops->commit(c->store, &commit, 1, &effects, NULL, NULL);
+        for (int j = 0; j < PER_COMMIT; j++) {
+            c->errors += error || results[j].error;
+            c->seqs[i * PER_COMMIT + j] = error || results[j].error ? 0 : results[j].sent->seq;
+        }
+        pgn_arena_free(&arena);
+    }
+    return NULL;
+}
+
+static void two_writers_contend(void **state)
+{
+    struct kit *k = kit_of(state);
+    struct sto_store *second = open_second(k);
+    struct contender all[THREADS];
+    static bool taken[THREADS * SENDS * PER_COMMIT + 1];
+
+    memset(taken, 0, sizeof taken);
+    kit_users(k, "ann", "bob", NULL);
+    const char *conv = kit_direct(k, "ann", "bob");
+    uint64_t version = kit_version(k, conv);
+    for (int i = 0; i < THREADS; i++) {
+        all[i] =
+            (struct contender){.store = i ? second : k->store, .conv = conv, .user = i ? "bob" : "ann", .version = version, .number = i};
+        assert_int_equal(pthread_create(&all[i].thread, NULL, contend, &all[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(all[i].thread, NULL), 0);
+        assert_int_equal(all[i].errors, 0);
+        for (int j = 0; j < SENDS * PER_COMMIT; j++) {
+            uint64_t seq = all[i].seqs[j];
+
+            assert_true(seq >= 1 && seq < PGN_COUNT(taken));
+            assert_false(taken[seq]); /* no fork */
+            taken[seq] = true;
+            assert_true(j == 0 || seq > all[i].seqs[j - 1]); /* a sender's order */
+        }
+    }
+    dense(k, conv, THREADS * SENDS * PER_COMMIT);
+    second->ops->close(second);
+}
+
+/* ---- the worst places ---- */
+
+static enum sto_hook hook_at;
+static int hook_left;
+static struct sto_store *hook_other;
+static const char *hook_conv;
+
+/* While the first is between preparing and inserting, the other one commits. */
+static bool hook_paused(enum sto_hook at)
+{
+    if (at != STO_HOOK_BEFORE_INSERT || hook_left == 0)
+        return false;
+    hook_left = 0;
+    struct contender c = {.store = hook_other, .conv = hook_conv, .user = "bob", .version = 0, .number = 9};
+    (void)contend(&c);
+    assert_int_equal(c.errors, 0);
+    return false;
+}
+
+static bool hook_once(enum sto_hook at)
+{
+    return at == hook_at && hook_left && hook_left--;
+}
+
+static void paused_before_the_insert_it_loses(void **state)
+{
+    struct kit *k = kit_of(state);
+
+    kit_users(k, "ann", "bob", NULL);
+    const char *conv = kit_direct(k, "ann", "bob");
+    assert_int_equal(kit_send(k, "ann", conv, "first", "x"), 0);
+    hook_other = open_second(k);
+    hook_conv = conv;
+    hook_left = 1;
+    sto_ledger_test_hook = hook_paused;
+    assert_int_equal(kit_send(k, "ann", conv, "second", "x"), 0);
+    sto_ledger_test_hook = NULL;
+    assert_int_equal(k->results[0].sent->seq, 2 + SENDS * PER_COMMIT); /* behind all that came in between */
+    dense(k, conv, 2 + SENDS * PER_COMMIT);
+    hook_other->ops->close(hook_other);
+}
+
+static void dead_before_the_rows_the_other_writes_them(void **state)
+{
+    struct kit *k = kit_of(state);
+    struct sto_store *second = open_second(k);
+
+    kit_users(k, "ann", "bob", NULL);
+    const char *conv = kit_direct(k, "ann", "bob");
+    assert_int_equal(kit_send(k, "ann", conv, "first", "x"), 0);
+    kit_text(k, "ann", conv, kit_version(k, conv), "second", "y");
+    hook_at = STO_HOOK_BEFORE_ROWS;
+    hook_left = 1;
+    sto_ledger_test_hook = hook_once;
+    assert_int_equal(kit_commit(k), PGN_E_UNCERTAIN);
+    sto_ledger_test_hook = NULL;
+    swap(k, &second);
+    dense(k, conv, 2); /* the other sees it by the ledger */
+    assert_int_equal(kit_send(k, "ann", conv, "second", "y"), 0);
+    assert_int_equal(k->results[0].sent->seq, 2);
+    assert_int_equal(kit_send(k, "bob", conv, "third", "z"), 0);
+    assert_int_equal(k->results[0].sent->seq, 3);
+    swap(k, &second);
+    assert_int_equal(k->store->ops->recover(k->store), 0);
+    assert_int_equal(kit_send(k, "ann", conv, "fourth", "z"), 0);
+    assert_int_equal(k->results[0].sent->seq, 4);
+    second->ops->close(second);
+}
+
+static void an_uncertain_insert_is_found_again(void **state)
+{
+    struct kit *k = kit_of(state);
+
+    kit_users(k, "ann", "bob", NULL);
+    const char *conv = kit_direct(k, "ann", "bob");
+    assert_int_equal(kit_send(k, "ann", conv, "first", "x"), 0);
+    kit_text(k, "ann", conv, kit_version(k, conv), "second", "y");
+    hook_at = STO_HOOK_UNCERTAIN;
+    hook_left = 1;
+    sto_ledger_test_hook = hook_once;
+    assert_int_equal(kit_commit(k), PGN_E_UNCERTAIN);
+    sto_ledger_test_hook = NULL;
+    assert_int_equal(k->store->ops->recover(k->store), 0);
+    kit_clear(k);
+    conv = kit_direct(k, "ann", "bob");
+    assert_int_equal(kit_send(k, "ann", conv, "second", "y"), 0);
+    assert_int_equal(k->results[0].sent->seq, 2);
+    assert_int_equal(k->effects.dups, 1);
+    dense(k, conv, 2);
+}
+
+/* An instance sleeps while its next number is given to others and removed again. Time is the ledger's record of when it was sure. */
+static void after_a_long_sleep_a_ghost_is_taken_back(void **state)
+{
+    struct kit *k = kit_of(state);
+    struct sto_store *second = open_second(k);
+    struct sto_mongo_store *one = sto_mongo_store_of(k->store), *two = sto_mongo_store_of(second);
+
+    sto_keeper_stop(one); /* it would follow */
+    sto_keeper_stop(two);
+    kit_users(k, "ann", "bob", NULL);
+    const char *conv = kit_direct(k, "ann", "bob");
+    assert_int_equal(kit_send(k, "ann", conv, "first", "x"), 0);
+    uint64_t asleep = sto_ledger_position(one->ledger);
+    uint64_t version = kit_version(k, conv);
+    swap(k, &second);
+    for (int i = 0; i < 3; i++) {
+        char id[16];
+
+        snprintf(id, sizeof id, "n%d", i);
+        assert_int_equal(kit_send(k, "bob", conv, id, "x"), 0);
+    }
+    /* The retention passes for the second, which removes all that it saw. */
+    assert_int_equal(sto_ledger_note_applied(two->ledger), 0);
+    assert_int_equal(sto_ledger_trim(two->ledger), 0);
+    assert_int_equal(two->ledger->sight_count, 1);
+    two->ledger->sights[0].at_ms -= 2 * two->ledger->retention_ms;
+    assert_int_equal(sto_ledger_trim(two->ledger), 0);
+    assert_true(sto_ledger_trimmed(two->ledger) > asleep);
+    swap(k, &second);
+    /* The first wakes up with what it had prepared. */
+    atomic_fetch_sub(&one->ledger->confirmed_ms, 2 * one->ledger->retention_ms);
+    kit_text(k, "ann", conv, version, "late", "y");
+    assert_int_equal(kit_commit(k), 0);
+    assert_int_equal(k->results[0].error, 0);
+    assert_int_equal(k->results[0].sent->seq, 5);
+    dense(k, conv, 5);
+    swap(k, &second);
+    dense(k, conv, 5);
+    second->ops->close(second);
+}
+
+/* ---- the lease ---- */
+
+static void one_holds_the_lease(void **state)
+{
+    struct kit *k = kit_of(state);
+    struct sto_mongo *m = sto_mongo_store_of(k->store)->mongo;
+    struct sto_lease a = {.owner = "a"}, b = {.owner = "b"};
+    uint64_t now_ms = 1000;
+
+    sto_lease_step(m, &a, now_ms);
+    sto_lease_step(m, &b, now_ms);
+    assert_true(a.held && !b.held);
+    for (int i = 0; i < 6; i++, now_ms += STO_LEASE_STEP_MS) { /* it renews: nobody takes it */
+        sto_lease_step(m, &a, now_ms);
+        sto_lease_step(m, &b, now_ms);
+        assert_true(a.held && !b.held);
+    }
+    for (int i = 0; i < 6 && !b.held; i++, now_ms += STO_LEASE_STEP_MS) /* it sleeps */
+        sto_lease_step(m, &b, now_ms);
+    assert_true(b.held);
+    sto_lease_step(m, &a, now_ms); /* it wakes up */
+    assert_false(a.held);
+    sto_lease_release(m, &b);
+    sto_lease_step(m, &a, now_ms);
+    assert_true(a.held);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest several[] = {
+        KIT_TEST(two_stores_take_turns),
+        KIT_TEST(the_directory_follows),
+        KIT_TEST(two_writers_contend),
+        KIT_TEST(paused_before_the_insert_it_loses),
+        KIT_TEST(dead_before_the_rows_the_other_writes_them),
+        KIT_TEST(an_uncertain_insert_is_found_again),
+        KIT_TEST(after_a_long_sleep_a_ghost_is_taken_back),
+        KIT_TEST(one_holds_the_lease),
+    };
+
+    return kit_mongo_there() ? KIT_RUN_ON("mongodb", several) : 0;
+}
