@@ -167,9 +167,11 @@ const struct cli_command cli_commands[] = {
      0,
      0,
      cli_doctor,
-     "check this machine: libraries, secrets, disk, limits, ports",
-     "Exit code 1 when something must be done.\n",
-     {{0}}},
+     "check this machine: processor, libraries, secrets, disk, clock, limits, ports",
+     "Exit code 1 when something must be done.\n"
+     "\n"
+     "  pigeon doctor --mongo-image mongo:7.0     would it run here, or die with SIGILL?\n",
+     {{"mongo-image", "IMAGE", "the MongoDB image that is to run here (default: PIGEON_MONGO_IMAGE)"}}},
     {"version", "", 0, 0, cli_version, "print the version", NULL, {{0}}},
     {"help", "[COMMAND]", 0, 3, cli_help, "print this, or more about a command", NULL, {{0}}},
 };

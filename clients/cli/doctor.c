@@ -1,5 +1,5 @@
 /* doctor: what on this machine would make Pigeon fail, or already does. */
-#include "clients/cli/cli.h"
+#include "clients/cli/doctor.h"
 
 #include "common/base/error.h"
 #include "common/base/id.h"
@@ -19,15 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct doctor {
-    struct cli *c;
-    struct pgn_buf line;
-    int bad;
-};
-
-enum verdict { GOOD, NOTE, BAD };
-
-static void PGN_PRINTF(3, 4) say(struct doctor *d, enum verdict verdict, const char *format, ...)
+void doctor_say(struct doctor *d, enum verdict verdict, const char *format, ...)
 {
     static const char *const words[] = {"ok", "note", "BAD"};
     char text[512];
@@ -60,7 +52,7 @@ static void check_secrets(struct doctor *d)
         snprintf(folder, sizeof folder, "%s/secrets", cfg->node_data);
     DIR *dir = opendir(folder);
     if (!dir) {
-        say(d, BAD, "secrets: cannot read %s: %s. `make up` makes them", folder, strerror(errno));
+        doctor_say(d, BAD, "secrets: cannot read %s: %s. `make up` makes them", folder, strerror(errno));
         return;
     }
     int count = 0, open_to_others = 0;
@@ -72,14 +64,14 @@ static void check_secrets(struct doctor *d)
         count++;
         if (st.st_mode & 077) {
             open_to_others++;
-            say(d, BAD, "secrets: others may read %s: chmod 600 it, and change it when somebody did", path);
+            doctor_say(d, BAD, "secrets: others may read %s: chmod 600 it, and change it when somebody did", path);
         }
     }
     closedir(dir);
     if (!count)
-        say(d, BAD, "secrets: %s is empty: `make up` makes them", folder);
+        doctor_say(d, BAD, "secrets: %s is empty: `make up` makes them", folder);
     else if (!open_to_others)
-        say(d, GOOD, "secrets: %d files, readable by their owner only", count);
+        doctor_say(d, GOOD, "secrets: %d files, readable by their owner only", count);
 }
 
 static void check_disk(struct doctor *d)
@@ -87,15 +79,15 @@ static void check_disk(struct doctor *d)
     struct statvfs v;
     char free_text[32];
     if (statvfs(d->c->config->node_data, &v)) {
-        say(d, BAD, "disk: cannot look at %s: %s", d->c->config->node_data, strerror(errno));
+        doctor_say(d, BAD, "disk: cannot look at %s: %s", d->c->config->node_data, strerror(errno));
         return;
     }
     uint64_t free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
     cli_bytes(free_bytes, free_text, sizeof free_text);
     if (free_bytes < 500000000)
-        say(d, BAD, "disk: only %s free at %s: Pigeon stops writing when it is full", free_text, d->c->config->node_data);
+        doctor_say(d, BAD, "disk: only %s free at %s: Pigeon stops writing when it is full", free_text, d->c->config->node_data);
     else
-        say(d, free_bytes < 5000000000 ? NOTE : GOOD, "disk: %s free at %s", free_text, d->c->config->node_data);
+        doctor_say(d, free_bytes < 5000000000 ? NOTE : GOOD, "disk: %s free at %s", free_text, d->c->config->node_data);
 }
 
 static void check_limits(struct doctor *d)
@@ -105,12 +97,12 @@ static void check_limits(struct doctor *d)
     if (getrlimit(RLIMIT_NOFILE, &files))
         return;
     if (files.rlim_max < want)
-        say(d, NOTE,
-            "open files: the hard limit is %llu, a gateway with limits.connections = %lld wants %llu: raise it (ulimit -Hn, systemd "
-            "LimitNOFILE) or lower the setting",
-            (unsigned long long)files.rlim_max, (long long)d->c->config->limits_connections, (unsigned long long)want);
+        doctor_say(d, NOTE,
+                   "open files: the hard limit is %llu, a gateway with limits.connections = %lld wants %llu: raise it (ulimit -Hn, systemd "
+                   "LimitNOFILE) or lower the setting",
+                   (unsigned long long)files.rlim_max, (long long)d->c->config->limits_connections, (unsigned long long)want);
     else
-        say(d, GOOD, "open files: up to %llu a process", (unsigned long long)files.rlim_max);
+        doctor_say(d, GOOD, "open files: up to %llu a process", (unsigned long long)files.rlim_max);
 }
 
 /* True when something listens there. */
@@ -142,30 +134,20 @@ static void check_ports(struct doctor *d, bool running)
     for (size_t i = 0; i < PGN_COUNT(ports); i++) {
         for (size_t k = 0; k < i; k++)
             if (ports[i].port && ports[i].port == ports[k].port)
-                say(d, BAD, "ports: %s and %s are both %lld: change one in pigeon.yaml", ports[k].name, ports[i].name,
-                    (long long)ports[i].port);
+                doctor_say(d, BAD, "ports: %s and %s are both %lld: change one in pigeon.yaml", ports[k].name, ports[i].name,
+                           (long long)ports[i].port);
         if (!ports[i].port || listens(ports[i].port) == running)
             continue;
         wrong++;
         if (running)
-            say(d, BAD, "ports: nothing listens on %s = %lld: `pigeon status` says which service is down", ports[i].name,
-                (long long)ports[i].port);
+            doctor_say(d, BAD, "ports: nothing listens on %s = %lld: `pigeon status` says which service is down", ports[i].name,
+                       (long long)ports[i].port);
         else
-            say(d, BAD, "ports: %s = %lld is taken by another program: change it in pigeon.yaml, or stop that program", ports[i].name,
-                (long long)ports[i].port);
+            doctor_say(d, BAD, "ports: %s = %lld is taken by another program: change it in pigeon.yaml, or stop that program",
+                       ports[i].name, (long long)ports[i].port);
     }
     if (!wrong)
-        say(d, GOOD, "ports: %s", running ? "all services listen" : "all are free");
-}
-
-static void check_clock(struct doctor *d)
-{
-    time_t now = time(NULL);
-    if (now < 1700000000)
-        say(d, BAD, "clock: it says %lld seconds since 1970, which is long past: set up time synchronisation (systemd-timesyncd)",
-            (long long)now);
-    else
-        say(d, GOOD, "clock: plausible");
+        doctor_say(d, GOOD, "ports: %s", running ? "all services listen" : "all are free");
 }
 
 static void check_civetweb(struct doctor *d)
@@ -173,9 +155,10 @@ static void check_civetweb(struct doctor *d)
     const char *version = pgn_http_library();
     int major = 0, minor = 0;
     if (sscanf(version, "%d.%d", &major, &minor) == 2 && (major > 1 || minor >= 17))
-        say(d, GOOD, "civetweb %s", version);
+        doctor_say(d, GOOD, "civetweb %s", version);
     else
-        say(d, NOTE, "civetweb %s may lack fixes (CVE-2025-55763, CVE-2025-9648): it listens on loopback only, behind Nginx", version);
+        doctor_say(d, NOTE, "civetweb %s may lack fixes (CVE-2025-55763, CVE-2025-9648): it listens on loopback only, behind Nginx",
+                   version);
 }
 
 int cli_doctor(struct cli *c)
@@ -184,17 +167,19 @@ int cli_doctor(struct cli *c)
     int code = cli_load(c);
     if (code)
         return code;
-    say(&d, GOOD, "configuration: %s/pigeon.yaml", c->data);
+    doctor_say(&d, GOOD, "configuration: %s/pigeon.yaml", c->data);
     check_civetweb(&d);
     check_secrets(&d);
     check_disk(&d);
     check_limits(&d);
-    check_clock(&d);
+    doctor_clock(&d);
+    doctor_processor(&d);
+    doctor_nats(&d);
     char *secret = NULL;
     struct pgn_buf problem = {0};
     bool running = !pgn_secret_read(c->config, "nats-cli", &secret, &problem) &&
                    !pgn_bus_sync_new(c->config->bus_url, c->config->bus_tls_ca, "pigeon doctor", "cli", secret, 1000, &c->bus);
-    say(&d, running ? GOOD : NOTE, running ? "Pigeon is running" : "Pigeon is not running: `make up` starts it");
+    doctor_say(&d, running ? GOOD : NOTE, running ? "Pigeon is running" : "Pigeon is not running: `make up` starts it");
     check_ports(&d, running);
     free(secret);
     pgn_buf_release(&problem);

@@ -1,6 +1,7 @@
 /* pigeon-storage: the only one that touches the store. */
 #include "common/proto/load.h"
 #include "services/storage/metrics.h"
+#include "services/storage/move.h"
 #include "services/storage/service.h"
 
 #include <sys/stat.h>
@@ -26,5 +27,9 @@ int main(int argc, char **argv)
         .bus_event = sto_service_bus_event,
     };
     umask(077); /* RocksDB and SQLite make files as the process may */
+    int code;
+
+    if (sto_move_main(argc, argv, &code))
+        return code;
     return pgn_svc_main(argc, argv, &ops);
 }

@@ -6,6 +6,7 @@
 #include "common/proto/subjects.h"
 #include "common/svc/log.h"
 #include "services/storage/metrics.h"
+#include "services/storage/move.h"
 #include "services/storage/store_open.h"
 
 #include <stdlib.h>
@@ -214,6 +215,10 @@ static int store_open(struct sto_service *s)
 
 int sto_service_begin(struct sto_service *s)
 {
+    if (sto_import_pending(s->store)) {
+        pgn_log(PGN_ERR, "this store holds half an import: run `pigeon import` again, it goes on where it was");
+        return PGN_E_CONFLICT;
+    }
     s->commits = sto_commit_lane_new(s);
     s->dir = sto_dir_lane_new(s);
     s->readers = pgn_workers_new(s->svc->loop, "reader", (int)s->svc->config->storage_readers, READS_MAX);
