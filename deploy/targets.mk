@@ -73,7 +73,7 @@ churn:
 	@tests/run.sh --list >/dev/null
 	@$(MAKE) --no-print-directory -s -j$(shell nproc) PROFILE=debug services
 	@$(MAKE) --no-print-directory -s -j$(shell nproc) PROFILE=$(or $(SANITIZER),tsan) build/$(or $(SANITIZER),tsan)/pigeon-gateway
-	@PIGEON_BUILD=build/debug PIGEON_GATEWAY_BUILD=build/$(or $(SANITIZER),tsan) .venv/bin/python tests/churn/churn.py $(or $(SECONDS),1200) $(SEED)
+	@PIGEON_BUILD=build/debug CHURN_GATEWAY=build/$(or $(SANITIZER),tsan) .venv/bin/python tests/churn/churn.py $(or $(SECONDS),1200) $(SEED)
 .PHONY: autobahn churn
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)

@@ -1,6 +1,6 @@
 """Takeover and subscribe, again and again: several connections log in with the same device while they join and leave groups, watch, write, and die anywhere.
 
-    tests/churn/churn.py SECONDS [SEED]      PIGEON_GATEWAY_BUILD=build/tsan: the gateway's build; PIGEON_BUILD: that of all others
+    tests/churn/churn.py SECONDS [SEED]      CHURN_GATEWAY=build/tsan: the gateway's build; PIGEON_BUILD: that of all others
 
 Checked: no sanitizer's report and no leak (the gateway ends politely at the end), nothing after `bye` on a socket that was taken over, no message of a group to
 somebody who was not in it at that number, every session gone when its socket is. Prints one line with the counts.
@@ -21,7 +21,7 @@ from cluster import BUILD, Cluster, wait_until  # noqa: E402
 from wire import Gone, Wire  # noqa: E402
 
 USERS, DEVICES, RIVALS, GROUPS = 6, 2, 3, 3
-GATEWAY = os.path.join(ROOT, os.environ.get("PIGEON_GATEWAY_BUILD", BUILD))
+GATEWAY = os.path.join(ROOT, os.environ.get("CHURN_GATEWAY", BUILD))
 
 
 class ChurnCluster(Cluster):

@@ -6,8 +6,8 @@ import pytest
 
 import churn
 
-SEED = int(os.environ.get("PIGEON_SEED", random.randrange(1 << 30)))
-SECONDS = int(os.environ.get("PIGEON_CHURN_SECONDS", "12"))
+SEED = int(os.environ.get("CHURN_SEED", random.randrange(1 << 30)))
+SECONDS = int(os.environ.get("CHURN_SECONDS", "12"))
 
 
 @pytest.mark.parametrize("sanitizer", ["tsan", "asan"])

@@ -12,9 +12,15 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const ProtobufCMessageDescriptor *const types[] = {
-    &pigeon__client_frame__descriptor, &pigeon__server_frame__descriptor, &pigeon__batch__descriptor,
-    &pigeon__commit_batch__descriptor, &pigeon__batch_result__descriptor, &pigeon__events__descriptor,
-    &pigeon__op_request__descriptor,   &pigeon__reply__descriptor,        &pigeon__presence_events__descriptor,
+    &pigeon__client_frame__descriptor,    &pigeon__server_frame__descriptor,
+    &pigeon__batch__descriptor,           &pigeon__commit_batch__descriptor,
+    &pigeon__batch_result__descriptor,    &pigeon__events__descriptor,
+    &pigeon__op_request__descriptor,      &pigeon__reply__descriptor,
+    &pigeon__presence_events__descriptor, &pigeon__conv_request__descriptor,
+    &pigeon__session_request__descriptor, &pigeon__dir_request__descriptor,
+    &pigeon__admin_request__descriptor,   &pigeon__presence_request__descriptor,
+    &pigeon__policy_changed__descriptor,  &pigeon__store_up__descriptor,
+    &pigeon__node_load__descriptor,       &pigeon__gateway_control__descriptor,
 };
 
 static void check_same(const ProtobufCMessage *m, struct pgn_arena *arena)
