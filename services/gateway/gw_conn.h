@@ -45,7 +45,7 @@ struct gw_conn {
     uint32_t expires_s;
     uint16_t ops_open, items_open;
     uint16_t own_told; /* messages of its own whose numbers it was told, and whose events are still to come */
-    uint16_t refused; /* by a rate, one after the other */
+    uint16_t refused;  /* by a rate, one after the other */
     uint8_t state, encoding, malformed;
     bool dirty, wants_write, pinged;
     bool doomed;                  /* too much waits for it: closed at the turn's end */

@@ -26,8 +26,8 @@ struct pgn_buf *sto_outbox_add(struct sto_outbox *out, const char *subject, bool
 void sto_outbox_policies(struct sto_outbox *out, const struct sto_effects *effects, const char *epoch);
 void sto_outbox_events(struct sto_outbox *out, const struct sto_effects *effects);
 /*
- * On the loop. False: the bus did not take an event (64 MB wait for NATS already). Those whom it was for see the gap with the next one, or never:
- * sto_doubt tells everybody to sync. drop_every: test fault, lost without a word; 0 for none.
+ * On the loop. False: the bus did not take an event (64 MB wait for NATS already). Those whom it was for see the gap with the next one, or
+ * never: sto_doubt tells everybody to sync. drop_every: test fault, lost without a word; 0 for none.
  */
 bool sto_outbox_publish(struct sto_outbox *out, struct pgn_bus *bus, unsigned drop_every);
 void sto_outbox_release(struct sto_outbox *out);
