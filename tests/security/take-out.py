@@ -116,7 +116,7 @@ def main():
     if args.table:
         table()
         return 0
-    chosen = [m for m in MUTATIONS if not args.words or any(w in m.name or w == str(m.point) for w in args.words)]
+    chosen = [m for m in MUTATIONS if not args.words or any(w == str(m.point) if w.isdigit() else w in m.name for w in args.words)]
     bad = 0
     with tempfile.TemporaryDirectory(prefix="pigeon-take-out-") as folder:
         copy = Copy(args.tree or folder, args.jobs)
