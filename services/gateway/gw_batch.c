@@ -4,6 +4,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/error.h"
+#include "common/base/fault.h"
 #include "common/base/id.h"
 #include "common/proto/message_client.h"
 #include "common/proto/subjects.h"
@@ -191,6 +192,7 @@ static void answer_take(void *ctx, struct gw_item *item, int error, const char *
 {
     struct gateway *gw = ctx;
     struct gw_conn *c = gw_conn_find(gw, item->slot, item->generation);
+    PGN_FAULT_POINT("gateway-before-ack");
     gw->items_open--;
     measure(item, error);
     if (c) {

@@ -1,6 +1,7 @@
 /* Batches from the bus to storage: waiting for policies, deadlines, overload; what becomes of the items is msg_batch.c's. */
 #include "common/base/clock.h"
 #include "common/base/error.h"
+#include "common/base/fault.h"
 #include "common/proto/subjects.h"
 #include "common/svc/log.h"
 #include "services/message/msg.h"
@@ -30,6 +31,7 @@ static int pass_on(struct flow *f, size_t from, size_t to)
         return 0;
     pgn_buf_clear(&s->out);
     pgn_pb_pack(commit, &s->out);
+    PGN_FAULT_POINT("message-before-commit");
     int e = pgn_bus_publish(s->bus, PGN_SUBJ_COMMIT, f->reply, s->out.data, s->out.len);
     if (e != PGN_E_TOO_LARGE || to - from < 2)
         return e;

@@ -1,6 +1,7 @@
 /* One message or one watermark: numbers, the sender's own marks, mentions, files. */
 #include "common/base/error.h"
 #include "services/storage/log_internal.h"
+#include "services/storage/seq_redis.h"
 
 #include <string.h>
 
@@ -37,7 +38,7 @@ void sto_append(struct sto_doing *d, Pigeon__Message *m)
     pgn_ulid(d->c->now_ms, id);
     d->change = ++log->n.commit;
     log->n.messages++;
-    st->last_seq++;
+    st->last_seq = sto_seq_next(d->item->conv, st->last_seq);
     st->ops += m->kind == PIGEON__KIND__operation;
     st->change = d->change;
     d->head->dirty = true;

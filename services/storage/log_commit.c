@@ -1,6 +1,7 @@
 /* The group commit: retries, versions, and one durable write. */
 #include "common/base/clock.h"
 #include "common/base/error.h"
+#include "common/base/fault.h"
 #include "services/storage/log_internal.h"
 
 #include <sodium.h>
@@ -230,7 +231,9 @@ static int finish(struct sto_committing *c, void (*before_write)(void *ctx), voi
         counters_write(c);
         if (before_write)
             before_write(ctx);
+        PGN_FAULT_POINT("before-commit");
         error = sto_txn_write(&c->txn, !log->faults.sync_off);
+        PGN_FAULT_POINT("after-commit");
         if (!error && log->faults.uncertain_at && ++log->writes == log->faults.uncertain_at)
             error = PGN_E_UNCERTAIN; /* planted: as if the sync had failed behind the write */
     }

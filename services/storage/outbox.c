@@ -2,6 +2,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/error.h"
+#include "common/base/fault.h"
 #include "common/base/map.h"
 #include "common/bus/bus.h"
 #include "common/proto/subjects.h"
@@ -99,6 +100,10 @@ bool sto_outbox_publish(struct sto_outbox *out, struct pgn_bus *bus, unsigned dr
 
         if (m->events && drop_every && ++published % drop_every == 0)
             continue;
+        if (m->events)
+            PGN_FAULT_POINT("before-publish");
+        else
+            PGN_FAULT_POINT("before-ack");
         int error = publish(bus, m);
         sto_count(STO_M_PUBLISHED, m->events ? 1 : 0);
         if (error) { /* a result that is lost is asked for again */
