@@ -15,7 +15,7 @@ warn="DEPRECATION|Python 2.7|WARNING"
 python=${PYTHON27:-python2.7}
 if "$python" -m pip --version >/dev/null 2>&1; then
     echo "Installing Autobahn's test suite for $("$python" --version 2>&1) ..."
-    rm -rf "$dir/site"
+    rm -rf "$dir/site" "$dir/root"
     "$python" -m pip install -q --no-deps --target "$dir/site" --only-binary=cryptography -r tests/autobahn/requirements.txt 2>&1 | grep -vE "$warn" || true
     printf '#!/bin/sh\nexec "%s" -W ignore -c "%s" "$@"\n' "$(command -v "$python")" "$(echo "$launch" | sed "s,SITE,$dir/site,")" >"$dir/wstest"
 else
