@@ -31,6 +31,7 @@ settle() {
     id=$(printf '%05x' $((id % 1048576)))
     net=$(chosen net)
     if [ -z "$net" ]; then
+        store=$(choose_store)
         net=${PIGEON_CLUSTER_NET:-}
         last=0x$(printf '%s' "$id" | cut -c 4-5)
         for i in $(seq 0 255); do
@@ -42,7 +43,7 @@ settle() {
         choose "net $net"
         for n in n1 n2 n3; do choose "node $n"; done
         choose "http_port ${http_port:-8080}"
-        choose "store $(choose_store)"
+        choose "store $store"
     fi
     http_port=${http_port:-$(chosen http_port)}
     store=$(chosen store)
@@ -235,22 +236,33 @@ write_node() { # NODE
 
 # ---- the store ----
 
-# auto: MongoDB when there is one, else FerretDB when that has been built, else the embedded store in a namespace of its own.
+# FerretDB speaks MongoDB's protocol and stands in for it in tests; it is slow, and one process. tests/mongo/ferretdb.py builds it.
 choose_store() {
-    case ${PIGEON_CLUSTER_STORE:-auto} in
-    auto) echo embedded ;;
+    case ${PIGEON_CLUSTER_STORE:-embedded} in
     embedded) echo embedded ;;
-    *) fail "PIGEON_CLUSTER_STORE is \"$PIGEON_CLUSTER_STORE\": auto or embedded" ;;
+    ferretdb) [ -n "$(ferretdb)" ] && echo ferretdb || fail "there is no FerretDB here: tests/mongo/ferretdb.py build" ;;
+    *) fail "PIGEON_CLUSTER_STORE is \"$PIGEON_CLUSTER_STORE\": embedded or ferretdb" ;;
     esac
 }
+ferretdb() { find "$root/build/ferretdb" -maxdepth 1 -type f -name 'ferretdb-v*' -perm -u+x 2>/dev/null | sort | tail -n 1; }
 store_text() {
     case $store in
-    embedded) echo "embedded, one storage service in the namespace \"store\". IT IS THE PART THAT CANNOT FAIL HERE: nothing stands in for it." ;;
+    embedded) say "embedded, one storage service in the namespace \"store\". IT IS THE PART THAT CANNOT FAIL HERE: nothing stands in for it." ;;
+    ferretdb) say "FerretDB in the namespace \"store\", a storage service on each node. FERRETDB IS THE PART THAT CANNOT FAIL HERE: a MongoDB replica set would stand in for itself." ;;
     esac
 }
 store_settings() {
     case $store in
     embedded) echo "  engine: embedded" ;;
+    ferretdb) printf '  engine: mongodb\n  mongo_uri: "mongodb://%s:%s/"\n' "$(address_of store)" "$((base_port + 11))" ;;
+    esac
+}
+store_command() { # NODE: what runs there besides
+    case $1,$store in
+    store,ferretdb)
+        mkdir -p "$data/store/mongo"
+        echo "\"$(ferretdb)\" --handler=sqlite \"--sqlite-url=file:$data/store/mongo/\" \"--state-dir=$data/store/mongo\" --listen-addr=$(address_of store):$((base_port + 11)) --debug-addr=- --telemetry=disable"
+        ;;
     esac
 }
 services_of() { # NODE
@@ -284,7 +296,7 @@ node_env() { # NODE COMMAND...
     env PIGEON_DATA="$data/$n" PIGEON_BASE_PORT="$base_port" PIGEON_HTTP_PORT="$port" PIGEON_BUILD="$build" \
         PIGEON_SERVICES="$(services_of "$n")" PIGEON_SERVERS="$(servers_of "$n")" PIGEON_CLUSTER_NAME="$n" \
         PIGEON_CLUSTER_ADDRESS="$(address_of "$n")" PIGEON_CLUSTER_GATEWAYS="$gateways" PIGEON_CLUSTER_APIS="$apis" \
-        PIGEON_CLUSTER_PROXY="$trusted" "$@"
+        PIGEON_CLUSTER_PROXY="$trusted" PIGEON_CLUSTER_COMMAND="$(store_command "$n")" "$@"
 }
 behind() { # PORT: the nodes that Nginx sends people to
     list=

@@ -8,7 +8,7 @@
 #   cluster.sh start NODE                 brings back what was killed or drained
 #   cluster.sh cut A B | one-way A B | heal     A and B no longer hear each other | B no longer hears A | all hear all again
 #   PIGEON_DATA (./var-cluster), PIGEON_HTTP_PORT (8080), PIGEON_BUILD,
-#   PIGEON_CLUSTER_STORE=auto|mongod|ferretdb|embedded, PIGEON_CLUSTER_NET=198.18.77 (first three numbers of its addresses)
+#   PIGEON_CLUSTER_STORE=embedded|ferretdb (chosen at the first start), PIGEON_CLUSTER_NET=198.18.77 (first three numbers of its addresses)
 export PIGEON_DATA="${PIGEON_DATA:-$(cd "$(dirname "$0")/.." && pwd)/var-cluster}"
 . "$(dirname "$0")/lib.sh"
 . "$root/deploy/cluster-lib.sh"

@@ -11,6 +11,7 @@ packages_for() {
     web) command -v npm >/dev/null 2>&1 || echo "nodejs npm" ;;
     test) echo "libcmocka-dev libfuse3-dev python3-venv chromium prometheus slowhttptest nats-server redis-server nginx runit curl fonts-noto-cjk" ;;
     lint) echo "clang-format-14 clang-tidy-14 cppcheck" ;;
+    mongo) command -v go >/dev/null 2>&1 || echo "golang-go ca-certificates" ;;
     autobahn) echo "mmdebstrap" ;;
     fuzz) echo "clang-14 libclang-rt-14-dev llvm-14" ;;
     *) fail "install.sh: unknown set of packages: $1" ;;

@@ -4,7 +4,8 @@
 #   PIGEON_DATA, PIGEON_HTTP_PORT, PIGEON_BASE_PORT (first of 16 loopback ports), PIGEON_BUILD
 # For a node of a cluster (deploy/cluster.sh sets these):
 #   PIGEON_SERVICES, PIGEON_SERVERS (what runs here), PIGEON_CLUSTER_NAME, PIGEON_CLUSTER_ADDRESS (NATS and Redis listen there),
-#   PIGEON_CLUSTER_GATEWAYS, PIGEON_CLUSTER_APIS ("address:port ..." behind Nginx), PIGEON_CLUSTER_PROXY (an Nginx before ours)
+#   PIGEON_CLUSTER_GATEWAYS, PIGEON_CLUSTER_APIS ("address:port ..." behind Nginx), PIGEON_CLUSTER_PROXY (an Nginx before ours),
+#   PIGEON_CLUSTER_COMMAND (a store that runs here)
 . "$(dirname "$0")/lib.sh"
 umask 077
 
@@ -109,4 +110,5 @@ cpu=${PIGEON_CPUS:+taskset -c $PIGEON_CPUS}
 ! has nats || supervised nats $cpu nats-server -c "\"$data/run/nats.conf\""
 ! has redis || supervised redis $cpu redis-server "\"$data/run/redis.conf\""
 ! has nginx || supervised nginx $cpu nginx -e stderr -p "\"$data/run/nginx\"" -c "\"$data/run/nginx/nginx.conf\""
+[ -z "${PIGEON_CLUSTER_COMMAND:-}" ] || supervised mongo "$PIGEON_CLUSTER_COMMAND"
 for s in $services; do supervised "$s" $cpu "\"$build/pigeon-$s\"" --config "\"$data/pigeon.yaml\""; done
