@@ -1,5 +1,5 @@
 # Targets that run things; the work is in scripts, so that each can be read and run alone.
-.PHONY: cluster cluster-down cluster-status bench-store help up down status logs web test lint docs bench-campus drills clean security-mutations
+.PHONY: sim cluster cluster-down cluster-status bench-store help up down status logs web test lint docs bench-campus drills clean security-mutations
 
 ## make up              installs what is missing, builds, starts Pigeon, waits until it is ready
 ##                      PIGEON_HTTP_PORT=8080 PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
@@ -54,6 +54,12 @@ docs:
 ## make bench-campus    4,000 users for 5 minutes: latencies, losses, memory and CPU of the whole
 bench-campus:
 	@tests/bench/campus.sh
+## make sim             the simulation: SEEDS=1000 FIRST=1, or SEED=n alone; VERBOSE=1 tells what happens (docs/SIMULATION.md)
+##                      PLANT=ack-before-commit|dedup-off|drop-publish|seq-reset|version-off|sync-off: must then fail
+sim:
+	@$(MAKE) --no-print-directory -s PROFILE=sim -j$(shell nproc) build/sim/pigeon-sim
+	@build/sim/pigeon-sim $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)) $(if $(FIRST),--first $(FIRST)) \
+		$(if $(PLANT),--plant $(PLANT)) $(if $(VERBOSE),--verbose)
 ## make drills          the ten drills of docs/RELIABILITY.md, a line each; ONLY=1,5 SEED=7 SHORT=1 KILLS=1000
 ##                      PLANT=ack-before-commit|dedup-off|seq-from-redis|sync-off|drop-publish: must then fail
 drills:

@@ -92,6 +92,13 @@ def pytest(name, profile, paths, before=()):
     return Suite(name, [build, *before, run], read_junit, env={"PIGEON_BUILD": f"build/{profile}"}, timeout=900)
 
 
+def sim():
+    """Each planted fault is found, the seeds that once found something, and some hundred more; with sanitizers."""
+    build = ["make", "-s", "CI=1", "PROFILE=asan", f"-j{JOBS}", "build/asan/pigeon-sim"]
+    run = ["sh", "-c", "status=0; for a in --self-test '--file tests/sim/seeds.txt' '--seeds 100'; do build/asan/pigeon-sim $a || status=1; done; exit $status"]
+    return Suite("sim-asan", [build, run], read_line, env={"ASAN_OPTIONS": "detect_leaks=0"}, timeout=900)
+
+
 SUITES = [
     unit("debug"),
     conformance(),
@@ -100,6 +107,7 @@ SUITES = [
     pytest("integration-debug", "debug", ["tests/integration", "tests/api", "tests/cli"]),
     pytest("integration-asan", "asan", ["tests/integration", "tests/api", "tests/cli"]),
     pytest("security", "debug", ["tests/security"]),
+    sim(),
     pytest("stack", "release", ["tests/stack"], [WEB]),
     pytest("cluster", "release", ["tests/cluster"], [WEB]),
     pytest("churn", "debug", ["tests/churn"], [["make", "-s", f"PROFILE={p}", f"-j{JOBS}", f"build/{p}/pigeon-gateway"] for p in ("tsan", "asan")]),
