@@ -148,6 +148,7 @@ void sim_client_cut(int number, bool silently);
 void sim_client_slow(int number, uint64_t for_us);
 const char *sim_client_token(int number);
 const char *sim_user(int number);
+int sim_user_number(const char *user); /* -1: nobody's */
 const char *sim_device(int number);
 
 /* ---- sim_check, sim_faults ---- */

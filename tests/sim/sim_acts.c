@@ -16,7 +16,7 @@ int sim_open_sends(const struct sim_client *c)
     return n;
 }
 
-static void new_send(struct sim_client *c, int conv, bool to_user)
+static void new_send(struct sim_client *c, int conv, bool to_user, Pigeon__ClientFrame__OpCase what, uint64_t target)
 {
     if (conv < 0 || sim_open_sends(c) >= OPEN_SENDS)
         return;
@@ -24,6 +24,8 @@ static void new_send(struct sim_client *c, int conv, bool to_user)
     s->client = c->number;
     s->conv = conv;
     s->to_user = to_user;
+    s->what = what;
+    s->target = target;
     s->waits = true;
     snprintf(s->client_id, sizeof s->client_id, "m%d-%u", c->number, ++c->sends);
     size_t len = sim_rand(10) ? 1 + sim_rand(20) : 1 + sim_rand(sizeof s->text - 2);
@@ -55,7 +57,7 @@ static void do_send(struct sim_client *c)
         conv = history_conv(direct);
     }
     while (burst--)
-        new_send(c, conv, to_user);
+        new_send(c, conv, to_user, PIGEON__CLIENT_FRAME__OP_SEND, 0);
     sim_send_waiting(c);
 }
 
@@ -80,37 +82,13 @@ static void do_mark(struct sim_client *c)
 
 static void do_change(struct sim_client *c)
 {
+    static const Pigeon__ClientFrame__OpCase all[] = {PIGEON__CLIENT_FRAME__OP_RECALL, PIGEON__CLIENT_FRAME__OP_EDIT,
+                                                      PIGEON__CLIENT_FRAME__OP_REACT};
     int conv = some_conv(c, false);
-    struct request *r = conv < 0 || !history.views[c->number][conv].have ? NULL : sim_request_new(c, CHANGE);
-    Pigeon__ClientFrame f = PIGEON__CLIENT_FRAME__INIT;
-    Pigeon__Recall recall = PIGEON__RECALL__INIT;
-    Pigeon__Edit edit = PIGEON__EDIT__INIT;
-    Pigeon__React react = PIGEON__REACT__INIT;
-    Pigeon__Body body = PIGEON__BODY__INIT;
-    if (!r)
+    if (conv < 0 || !history.views[c->number][conv].have)
         return;
-    r->conv = conv;
-    recall.conv = edit.conv = react.conv = history.convs[conv].id;
-    recall.seq = edit.seq = react.seq = 1 + sim_rand(history.views[c->number][conv].have);
-    body.text = sim_chars("edited");
-    edit.body = &body;
-    react.emoji = sim_chars("+1");
-    react.on = sim_rand(3) > 0;
-    switch (sim_rand(3)) {
-    case 0:
-        f.op_case = PIGEON__CLIENT_FRAME__OP_RECALL;
-        f.recall = &recall;
-        break;
-    case 1:
-        f.op_case = PIGEON__CLIENT_FRAME__OP_EDIT;
-        f.edit = &edit;
-        break;
-    default:
-        f.op_case = PIGEON__CLIENT_FRAME__OP_REACT;
-        f.react = &react;
-        break;
-    }
-    sim_request_send(c, r, &f);
+    new_send(c, conv, false, all[sim_rand(PGN_COUNT(all))], 1 + sim_rand(history.views[c->number][conv].have));
+    sim_send_waiting(c);
 }
 
 static void do_create(struct sim_client *c)

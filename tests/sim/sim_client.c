@@ -34,6 +34,14 @@ const char *sim_user(int number)
     return names[number];
 }
 
+int sim_user_number(const char *user)
+{
+    for (int i = 0; i < SIM_USERS; i++)
+        if (strcmp(sim_user(i), user) == 0)
+            return i;
+    return -1;
+}
+
 const char *sim_device(int number)
 {
     return number % SIM_DEVICES ? "tab" : "phone";
@@ -189,33 +197,65 @@ static void ask_ping(struct sim_client *c)
     sim_request_send(c, r, &f);
 }
 
+/* The parts of a frame, while it is packed. */
+struct parts {
+    Pigeon__Send send;
+    Pigeon__Target to;
+    Pigeon__Body body;
+    Pigeon__Recall recall;
+    Pigeon__Edit edit;
+    Pigeon__React react;
+};
+
+static void fill_send(struct sim_client *c, const struct sim_send *s, char *conv, struct parts *p, Pigeon__ClientFrame *f)
+{
+    char a[PGN_USER_MAX + 1], b[PGN_USER_MAX + 1];
+    if (s->to_user && pgn_conv_users(conv, a, b)) {
+        p->to.to_case = PIGEON__TARGET__TO_USER;
+        p->to.user = sim_chars(sim_user(strcmp(a, sim_user(sim_user_of(c))) == 0 ? sim_user_number(b) : sim_user_number(a)));
+    } else {
+        p->to.to_case = PIGEON__TARGET__TO_CONV;
+        p->to.conv = conv;
+    }
+    p->send.to = &p->to;
+    p->send.client_id = sim_chars(s->client_id);
+    p->send.kind = PIGEON__KIND__text;
+    p->send.body = &p->body;
+    f->send = &p->send;
+}
+
+static void fill(struct sim_client *c, const struct sim_send *s, struct parts *p, Pigeon__ClientFrame *f)
+{
+    char *conv = history.convs[s->conv].id, *key = sim_chars(s->client_id);
+    p->body.text = sim_chars(s->text);
+    p->recall.conv = p->edit.conv = p->react.conv = conv;
+    p->recall.seq = p->edit.seq = p->react.seq = s->target;
+    p->recall.client_id = p->edit.client_id = p->react.client_id = key;
+    p->edit.body = &p->body;
+    p->react.emoji = sim_chars("+1");
+    p->react.on = s->text[0] > 'h';
+    f->op_case = s->what;
+    if (s->what == PIGEON__CLIENT_FRAME__OP_RECALL)
+        f->recall = &p->recall;
+    else if (s->what == PIGEON__CLIENT_FRAME__OP_EDIT)
+        f->edit = &p->edit;
+    else if (s->what == PIGEON__CLIENT_FRAME__OP_REACT)
+        f->react = &p->react;
+    else
+        fill_send(c, s, conv, p, f);
+}
+
 static void send_again(struct sim_client *c, struct sim_send *s)
 {
     struct request *r = sim_request_new(c, SEND);
     Pigeon__ClientFrame f = PIGEON__CLIENT_FRAME__INIT;
-    Pigeon__Send send = PIGEON__SEND__INIT;
-    Pigeon__Target to = PIGEON__TARGET__INIT;
-    Pigeon__Body body = PIGEON__BODY__INIT;
-    char a[PGN_USER_MAX + 1], b[PGN_USER_MAX + 1];
+    struct parts parts = {PIGEON__SEND__INIT,   PIGEON__TARGET__INIT, PIGEON__BODY__INIT,
+                          PIGEON__RECALL__INIT, PIGEON__EDIT__INIT,   PIGEON__REACT__INIT};
     if (!r)
         return;
-    const char *conv = history.convs[s->conv].id;
     r->send = s;
     r->conv = s->conv;
-    if (s->to_user && pgn_conv_users(conv, a, b)) {
-        to.to_case = PIGEON__TARGET__TO_USER;
-        to.user = strcmp(a, sim_user(sim_user_of(c))) == 0 ? b : a;
-    } else {
-        to.to_case = PIGEON__TARGET__TO_CONV;
-        to.conv = sim_chars(conv);
-    }
-    body.text = s->text;
-    send.to = &to;
-    send.client_id = s->client_id;
-    send.kind = PIGEON__KIND__text;
-    send.body = &body;
-    f.op_case = PIGEON__CLIENT_FRAME__OP_SEND;
-    f.send = &send;
+    fill(c, s, &parts, &f);
     s->waits = false;
     if (s->tries++ == 0) {
         s->connection = c->connection;
@@ -401,22 +441,6 @@ static void on_sent(struct sim_client *c, struct sim_send *s, const Pigeon__Sent
     advance(c, conv);
 }
 
-static void on_changed_message(struct sim_client *c, int conv, const Pigeon__Sent *sent)
-{
-    struct sim_change *change = pgn_calloc(1, sizeof *change);
-    *change = (struct sim_change){.next = history.changes, .client = c->number, .conv = conv, .seq = sent->seq};
-    copy_id(change->message_id, sent->message_id);
-    history.changes = change;
-    if (sent->seq > history.convs[conv].acked)
-        history.convs[conv].acked = sent->seq;
-    struct sim_view *v = view_of(c, conv);
-    if (sent->seq && sent->seq < HISTORY_SEQS) {
-        copy_id(v->ids[sent->seq], sent->message_id);
-        v->top = sent->seq > v->top ? sent->seq : v->top;
-    }
-    advance(c, conv);
-}
-
 static void on_ok(struct sim_client *c, struct request *r, const Pigeon__Ok *ok)
 {
     switch (r->kind) {
@@ -437,7 +461,7 @@ static void on_ok(struct sim_client *c, struct request *r, const Pigeon__Ok *ok)
             on_page(c, r, ok->fetch);
         break;
     case SEND:
-        if (ok->send)
+        if (ok->send) /* one place in the union for recall, edit and react as well */
             on_sent(c, r->send, ok->send);
         break;
     case MARK:
@@ -454,9 +478,6 @@ static void on_ok(struct sim_client *c, struct request *r, const Pigeon__Ok *ok)
     case GROUP:
         sim.totals.groups++;
         c->sync_wanted = true;
-        break;
-    case CHANGE:
-        on_changed_message(c, r->conv, ok->recall); /* one place in the union for all three */
         break;
     case FREE:
         break;

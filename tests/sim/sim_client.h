@@ -6,7 +6,7 @@
 
 enum { REQUESTS = 64 };
 enum state { DOWN, UPGRADING, GREETING, LIVE };
-enum kind { FREE, HELLO, SYNC, FETCH, SEND, MARK, PING, GROUP, CHANGE };
+enum kind { FREE, HELLO, SYNC, FETCH, SEND, MARK, PING, GROUP };
 
 struct request {
     enum kind kind;

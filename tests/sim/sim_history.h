@@ -9,10 +9,12 @@ enum { HISTORY_CONVS = 256, HISTORY_SEQS = 4096, SHORT_ID = 28 };
 
 enum sim_outcome { SIM_OPEN, SIM_ACKED, SIM_REFUSED };
 
-/* One send of a client, over all its tries. */
+/* One send, recall, edit or reaction of a client, over all its tries. */
 struct sim_send {
     struct sim_send *next;
     int client, conv; /* conv: index of sim_convs */
+    Pigeon__ClientFrame__OpCase what;
+    uint64_t target; /* the message that is recalled, edited, reacted to */
     char client_id[24];
     enum sim_outcome outcome;
     bool waits;          /* to be sent, or sent again */
@@ -26,14 +28,6 @@ struct sim_send {
     char error[20]; /* refused */
     char text[400]; /* body */
     bool to_user;
-};
-
-/* An acknowledged recall, edit or reaction. */
-struct sim_change {
-    struct sim_change *next;
-    int client, conv;
-    uint64_t seq;
-    char message_id[SHORT_ID];
 };
 
 enum sim_how { SIM_PUSH, SIM_FETCH, SIM_SYNC };
@@ -63,7 +57,6 @@ struct sim_view {
 
 extern struct sim_history {
     struct sim_send *sends, **sends_end;
-    struct sim_change *changes;
     struct sim_seen *seen;
     size_t seen_count, seen_cap;
     struct sim_conv convs[HISTORY_CONVS];

@@ -1,7 +1,7 @@
 /*
  * Seeds over processes: each seed in one of its own, on all processors.
  *
- *   pigeon-sim [--seeds N] [--first N] [--seed N] [--plant NAME] [--jobs N] [--verbose] [--self-test]
+ *   pigeon-sim [--seeds N] [--first N] [--file LIST] [--seed N] [--plant NAME] [--jobs N] [--verbose] [--self-test]
  *
  * Exit code: 0 all seeds passed, 1 one failed (its number, why, and the command that replays it), 2 wrong arguments.
  */
@@ -125,11 +125,12 @@ static void run_seed(uint64_t seed, struct result *result)
 
 static struct {
     uint64_t first, seeds;
+    uint64_t *list; /* these instead */
     int jobs;
     bool stop_at_failure;
 } plan = {.first = 1, .seeds = 1000};
 
-static struct result *results; /* shared, one a job */
+static struct result *results;  /* shared, one a job */
 static char first_problem[128]; /* of the first seed that failed */
 static pid_t pids[JOBS_MAX];
 
@@ -148,6 +149,29 @@ static void start(int job, uint64_t seed)
         run_seed(seed, &results[job]);
         _exit(0);
     }
+}
+
+static uint64_t seed_at(uint64_t i)
+{
+    return plan.list ? plan.list[i] : plan.first + i;
+}
+
+/* A file of seeds: the first word of each line that begins with a digit. */
+static void read_list(const char *path)
+{
+    FILE *f = fopen(path, "re");
+    char line[512];
+    if (!f) {
+        perror(path);
+        exit(EXIT_USAGE);
+    }
+    for (plan.seeds = 0; fgets(line, sizeof line, f);) {
+        if (*line < '0' || *line > '9')
+            continue;
+        plan.list = pgn_realloc(plan.list, (plan.seeds + 1) * sizeof *plan.list);
+        plan.list[plan.seeds++] = strtoull(line, NULL, 10);
+    }
+    fclose(f);
 }
 
 /* Waits for some job; its number. */
@@ -187,7 +211,7 @@ static unsigned run_seeds(struct sim_totals *totals, uint64_t *ret_traces, uint6
     *ret_ran = 0;
     memset(pids, 0, sizeof pids);
     for (int j = 0; j < plan.jobs && next < plan.seeds; j++, running++)
-        start(j, plan.first + next++);
+        start(j, seed_at(next++));
     while (running) {
         int status, j = wait_for_one(&status);
         struct result *r = &results[j];
@@ -206,7 +230,7 @@ static unsigned run_seeds(struct sim_totals *totals, uint64_t *ret_traces, uint6
                 show_failure(r, status);
         }
         if (next < plan.seeds && !(failed && plan.stop_at_failure)) {
-            start(j, plan.first + next++);
+            start(j, seed_at(next++));
             running++;
         }
     }
@@ -293,9 +317,9 @@ static int many_seeds(void)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"seeds", 1, NULL, 'n'},     {"first", 1, NULL, 'f'}, {"seed", 1, NULL, 's'},
-                                            {"plant", 1, NULL, 'p'},     {"jobs", 1, NULL, 'j'},  {"verbose", 0, NULL, 'v'},
-                                            {"self-test", 0, NULL, 't'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"seeds", 1, NULL, 'n'}, {"first", 1, NULL, 'f'},     {"seed", 1, NULL, 's'},
+                                            {"plant", 1, NULL, 'p'}, {"jobs", 1, NULL, 'j'},      {"verbose", 0, NULL, 'v'},
+                                            {"file", 1, NULL, 'l'},  {"self-test", 0, NULL, 't'}, {NULL, 0, NULL, 0}};
     bool single = false, test = false;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     plan.jobs = processors > 0 && processors < JOBS_MAX ? (int)processors : 2;
@@ -312,6 +336,9 @@ int main(int argc, char **argv)
             break;
         case 'f':
             plan.first = number;
+            break;
+        case 'l':
+            read_list(optarg);
             break;
         case 'p':
             set_plant(optarg);

@@ -14,14 +14,6 @@ struct roles {
     int members;
 };
 
-static int number(const char *user)
-{
-    for (int i = 0; i < SIM_USERS; i++)
-        if (strcmp(sim_user(i), user) == 0)
-            return i;
-    return -1;
-}
-
 static void set(struct roles *r, int user, Pigeon__Role role)
 {
     if (user < 0)
@@ -43,14 +35,14 @@ static void need(const struct roles *r, const Pigeon__Message *m, bool ok, const
 
 static void change(struct roles *r, const Pigeon__Message *m, const Pigeon__Operation *op, int actor)
 {
-    int target = op->n_users ? number(op->users[0]) : -1;
+    int target = op->n_users ? sim_user_number(op->users[0]) : -1;
     Pigeon__Role own = actor < 0 ? PIGEON__ROLE__role_unset : r->role[actor], its = target < 0 ? PIGEON__ROLE__role_unset : r->role[target];
     bool admin = own >= PIGEON__ROLE__admin;
 
     if (op->op == PIGEON__OP__created) {
         set(r, actor, PIGEON__ROLE__owner);
         for (size_t i = 0; i < op->n_users; i++)
-            set(r, number(op->users[i]), PIGEON__ROLE__member);
+            set(r, sim_user_number(op->users[i]), PIGEON__ROLE__member);
     } else if (op->op == PIGEON__OP__joined) {
         need(r, m, r->settings && r->settings->open, "joined a group that is not open");
         need(r, m, !own, "joined and was a member");
@@ -58,8 +50,8 @@ static void change(struct roles *r, const Pigeon__Message *m, const Pigeon__Oper
     } else if (op->op == PIGEON__OP__invited) {
         need(r, m, admin || (own && r->settings && r->settings->members_invite), "invited without the right to");
         for (size_t i = 0; i < op->n_users; i++) {
-            need(r, m, number(op->users[i]) >= 0 && !r->role[number(op->users[i])], "invited a member");
-            set(r, number(op->users[i]), PIGEON__ROLE__member);
+            need(r, m, sim_user_number(op->users[i]) >= 0 && !r->role[sim_user_number(op->users[i])], "invited a member");
+            set(r, sim_user_number(op->users[i]), PIGEON__ROLE__member);
         }
     } else if (op->op == PIGEON__OP__kicked) {
         need(r, m, admin && its && its < own, "kicked without the right to");
@@ -83,7 +75,7 @@ void sim_check_rules(const char *conv, Pigeon__Message *const *log, uint64_t cou
     for (uint64_t s = 1; s <= count; s++) {
         const Pigeon__Message *m = log[s];
         const Pigeon__Operation *op = m->kind == PIGEON__KIND__operation && m->body ? m->body->operation : NULL;
-        int actor = number(m->from);
+        int actor = sim_user_number(m->from);
         if (op)
             change(&r, m, op, actor);
         else
