@@ -94,11 +94,13 @@ static int open_db(struct sto_dir *dir, const char *path, struct pgn_buf *ret_pr
         error = check(dir->db, ret_problem);
     if (!error)
         error = sto_dir_schema(dir->db, path, ret_problem, notes);
-    if (!error)
-        error = log_settle(dir->db);
+    if (!error && (error = log_settle(dir->db)) == PGN_E_UNAVAILABLE) { /* a full disk: it can be read */
+        dir->unsettled = true;
+        error = 0;
+    }
     if (!error)
         error = sto_dir_people_load(dir);
-    if (!error)
+    if (!error && !dir->unsettled)
         error = sto_sql_run(dir, STO_SQL_SESSION_OLD, NULL, "i", (int64_t)pgn_wall_ms());
     if (!error)
         error = sto_dir_recount(dir);
@@ -194,6 +196,8 @@ static void people_apply(struct sto_dir *dir)
 
 int sto_dir_begin(struct sto_dir *dir)
 {
+    if (dir->unsettled && log_settle(dir->db) == 0)
+        dir->unsettled = false;
     int error = sto_sql_run(dir, STO_SQL_BEGIN, NULL, "");
 
     dir->in_transaction = !error;

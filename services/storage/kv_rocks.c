@@ -37,7 +37,8 @@ struct rocks {
     struct place *places; /* scratch of a write */
     size_t place_cap;
     char *path;
-    bool failed; /* committer's: no write until recovered */
+    bool failed;    /* committer's: no write until recovered */
+    bool read_only; /* committer's: open for reading while the disk takes nothing */
 };
 
 static struct rocks *rocks_of(struct sto_kv *kv)
@@ -172,8 +173,13 @@ static bool disk_writable(const char *path)
     pgn_buf_printf(&name, "%s.probe", path);
     int fd = open(pgn_buf_cstr(&name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     ok = fd >= 0;
-    for (int i = 0; ok && i < PROBE_BYTES / PIECE; i++)
-        ok = write(fd, piece, PIECE) == PIECE;
+    for (int i = 0; ok && i < PROBE_BYTES / PIECE; i++) {
+        ssize_t n = write(fd, piece, PIECE);
+
+        ok = n == PIECE;
+        if (n >= 0 && !ok)
+            errno = ENOSPC; /* a part fitted */
+    }
     ok = ok && fsync(fd) == 0;
     int why = errno;
     if (fd >= 0)
@@ -184,21 +190,32 @@ static bool disk_writable(const char *path)
     return ok;
 }
 
+/*
+ * Opened anew, not resumed: what a failed fsync left in the kernel's pages counts as written there but is not on the disk. Opening reads
+ * the log back and writes what it holds into a table, synced, so that nothing depends on those pages. For reading only while the disk takes
+ * nothing: RocksDB's own attempts to resume write to the log whose write failed, and a library with assertions (Debian's) aborts then.
+ */
+static int reopen(struct rocks *r, bool read_only)
+{
+    pthread_rwlock_wrlock(&r->lock);
+    db_close(r);
+    int error = read_only ? PGN_E_IO : db_open(r, false, NULL);
+    r->read_only = error && db_open(r, true, NULL) == 0;
+    pthread_rwlock_unlock(&r->lock);
+    return error;
+}
+
 static int rocks_recover(struct sto_kv *kv)
 {
     struct rocks *r = rocks_of(kv);
-    int error = 0;
+    bool writable;
 
     if (!r->failed)
         return 0;
-    if (!disk_writable(r->path))
+    writable = disk_writable(r->path);
+    if (!writable && r->read_only)
         return PGN_E_IO;
-    pthread_rwlock_wrlock(&r->lock);
-    db_close(r);
-    error = db_open(r, false, NULL);
-    if (error && db_open(r, true, NULL) != 0)
-        r->db = NULL;
-    pthread_rwlock_unlock(&r->lock);
+    int error = reopen(r, !writable);
     r->failed = error != 0;
     return error ? PGN_E_IO : 0;
 }
@@ -396,14 +413,16 @@ int sto_kv_rocks_open(const struct sto_kv_rocks_options *options, struct sto_kv 
     struct pgn_buf problem = {0};
 
     sto_rocks_setup_make(&r->setup, options, true);
-    if (!disk_writable(options->path)) {
-        pgn_buf_printf(ret_problem, "nothing can be written beside %s: %s", options->path, strerror(errno));
-        rocks_close(&r->base);
-        return PGN_E_IO;
-    }
-    int error = options->notes ? sto_wal_check(options->path, options->notes) : 0;
+    r->failed = r->read_only = !disk_writable(options->path);
+    int why = errno, error = 0;
+    if (r->failed && options->notes)
+        pgn_buf_printf(options->notes,
+                       "nothing can be written beside %s (%s): messages can be read, nothing is taken until there is room\n", options->path,
+                       strerror(why));
+    else if (options->notes)
+        error = sto_wal_check(options->path, options->notes);
     if (!error)
-        error = db_open(r, false, &problem);
+        error = db_open(r, r->failed, &problem);
     if (error == PGN_E_IO && strstr(pgn_buf_cstr(&problem), "ompression type")) { /* a library without lz4 or zstd */
         sto_rocks_setup_free(&r->setup);
         sto_rocks_setup_make(&r->setup, options, false);

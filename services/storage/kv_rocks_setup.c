@@ -51,6 +51,25 @@ static rocksdb_options_t *with_hints(rocksdb_options_t *o, enum sto_cf cf)
     return o;
 }
 
+/*
+ * After an error nothing is tried again behind our back (sto_kv's recover opens anew): a resumed RocksDB goes on with the log file
+ * whose write failed (facebook/rocksdb issue 11643). The C API has no function for it.
+ */
+static rocksdb_options_t *without_resume(rocksdb_options_t *o)
+{
+    rocksdb_options_t *with = rocksdb_options_create();
+    char *err = NULL;
+
+    rocksdb_get_options_from_string(o, "max_bgerror_resume_count=0", with, &err);
+    if (err) {
+        rocksdb_free(err);
+        rocksdb_options_destroy(with);
+        return o;
+    }
+    rocksdb_options_destroy(o);
+    return with;
+}
+
 static rocksdb_options_t *cf_options_new(struct sto_rocks_setup *r, enum sto_cf cf, rocksdb_cache_t *cache, size_t memtable_bytes,
                                          bool compress)
 {
@@ -109,7 +128,7 @@ void sto_rocks_setup_make(struct sto_rocks_setup *r, const struct sto_kv_rocks_o
     rocksdb_options_set_stats_persist_period_sec(o, 0);
     rocksdb_options_set_bytes_per_sync(o, 1u << 20);
     rocksdb_options_set_allow_concurrent_memtable_write(o, 0); /* one writer */
-    r->options = o;
+    r->options = without_resume(o);
     r->retry_s = in->retry_days * DAY_S;
     for (int i = 0; i < STO_CF_COUNT; i++)
         r->cf_options[i] = cf_options_new(r, (enum sto_cf)i, cache, in->memtable_bytes, compress);

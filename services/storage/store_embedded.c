@@ -99,6 +99,16 @@ static int log_open(struct sto_embedded *e, const struct sto_store_options *o, s
     return error ? error : sto_kv_rocks_open(&options, &e->parts.kv, ret_problem);
 }
 
+/* SQLite only says `disk I/O error`; without room for 32 KiB beside it the directory cannot even be read. */
+static void tell_room(const struct sto_embedded *e, struct pgn_buf *ret_problem)
+{
+    enum { ROOM = 1 << 20 };
+    struct statvfs disk;
+
+    if (statvfs(e->store_path, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize < ROOM)
+        pgn_buf_printf(ret_problem, ": the disk of %s is full; storage starts when there is room", e->store_path);
+}
+
 static int dir_open(struct sto_embedded *e, struct pgn_buf *ret_problem)
 {
     struct sto_parts *p = &e->parts;
@@ -106,6 +116,8 @@ static int dir_open(struct sto_embedded *e, struct pgn_buf *ret_problem)
 
     if (!error)
         error = sto_dir_open(e->dir_path, p->people, &p->dir, ret_problem, &p->base.notes);
+    if (error == PGN_E_IO)
+        tell_room(e, ret_problem);
     if (error != PGN_E_CORRUPT)
         return error;
     error = sto_repair_dir(e->dir_path, ret_problem, &p->base.notes);

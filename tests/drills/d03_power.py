@@ -44,7 +44,10 @@ def run(drill):
             for name, value in one_cut(drill, stand, done).items():
                 if name in total:
                     total[name] += value
+        stand.load.hopeless = bool(drill.failures)
         for text in stand.verdict()[:20] if not drill.failures else []:
+            drill.fail(text)
+        for text in stand.open_to_others():
             drill.fail(text)
         boots = sorted(stand.boots[1:])
         for name, value in {"cuts": done, "acks_in_fault": stand.acks(), "people_acked": stand.people_acked(), "mark": stand.marker.acked, "lost": len(stand.problems),

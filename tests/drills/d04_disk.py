@@ -27,13 +27,15 @@ class Reader(threading.Thread):
     def __init__(self, stand):
         super().__init__(daemon=True)
         self.stand, self.stopping, self.read, self.failed = stand, False, 0, []
+        self.away = False  # storage was killed: nobody can answer
 
     def run(self):
         while not self.stopping:
+            away = self.away
             status, _ = rest(self.stand.cluster, "GET", f"/v1/convs/{self.stand.marker.conv}/messages?limit=20", token=self.stand.marker.token)
             if status == 200:
                 self.read += 1
-            else:
+            elif not away and not self.away:
                 self.failed.append(status)
             time.sleep(0.05)
 
@@ -71,7 +73,7 @@ def started_again(drill, stand):
     return False
 
 
-def one_round(drill, stand, number):
+def one_round(drill, stand, reader, number):
     figures = {"ended": 0}
     stand.load.wait_acks(50, 120)
     what = plant_fault(drill, stand)
@@ -83,6 +85,7 @@ def one_round(drill, stand, number):
     cut = drill.rng.random() < 0.5
     begin = time.monotonic()
     if cut:
+        reader.away = True
         stand.disk.cut("drop" if drill.rng.random() < 0.7 else "random", drill.rng.getrandbits(48))
         stand.cluster.kill("storage")
     stand.disk.mend()
@@ -96,6 +99,7 @@ def one_round(drill, stand, number):
         figures["ended"] += started_again(drill, stand)
         return stand.acks() > before
     wait_until(back, BACK_S, f"writes to come back after {what}")
+    reader.away = False
     figures["back"] = time.monotonic() - begin
     lost = stand.find_lost()
     drill.mark(f"round {number}: {what}{', then a cut' if cut else ''}: back after {figures['back']:.1f} s, ended {figures['ended']}, lost {len(lost)}")
@@ -106,7 +110,7 @@ def one_round(drill, stand, number):
 
 def late_acks(stand):
     """Acknowledgements while storage could not write (answers that were under way when it failed: IN_FLIGHT_S)."""
-    return sum(stand.load.acked_between(begin + IN_FLIGHT_S, end or time.time()) for begin, end in outages(stand.cluster.log("storage")))
+    return sum(stand.acked_between(begin + IN_FLIGHT_S, end or time.time()) for begin, end in outages(stand.cluster.log("storage")))
 
 
 def run(drill):
@@ -121,11 +125,13 @@ def run(drill):
         stand.load.wait_acks(20, 60)
         reader = Reader(stand)
         reader.start()
-        done = [one_round(drill, stand, i + 1) for i in range(rounds)]
+        done = [one_round(drill, stand, reader, i + 1) for i in range(rounds)]
         reader.stopping = True
         late, ended = late_acks(stand), sum(f["ended"] for f in done)
         for text in stand.verdict()[:20]:
             drill.fail(text)
+        if reader.failed:
+            drill.fail(f"{len(reader.failed)} reads refused while storage was there: {reader.failed[:5]}")
         if late:
             drill.fail(f"{late} acknowledged after the first error")
         if ended:

@@ -22,6 +22,7 @@ from cluster import BUILD, Cluster, wait_until  # noqa: E402
 from load import Load  # noqa: E402
 from powerfs import PowerFs  # noqa: E402
 
+BULK_TEXT = os.urandom(5500).hex()
 PASSWORD = "correct horse battery"
 SETTINGS = {"PIGEON_LOG_LEVEL": "info", "PIGEON_STORAGE_MEMTABLE_BYTES": str(1 << 20),
             "PIGEON_GATEWAY_SEND_TIMEOUT_MS": "5000"}
@@ -62,16 +63,14 @@ class LongLoad(Load):
         for w in self.writers:
             w.acked = Timed()
 
+    hopeless = False  # something was lost: nobody need wait for answers any more
+
     def given_up(self):
-        return self.stopping and time.monotonic() - self.stopped > 60
+        return self.stopping and (self.hopeless or time.monotonic() - self.stopped > 60)
 
     def stop(self):
         self.stopped = time.monotonic()
         super().stop()
-
-    def acked_between(self, begin, end):
-        """How many acknowledgements came then (Unix times)."""
-        return sum(bisect.bisect_left(w.acked.times, end) - bisect.bisect_right(w.acked.times, begin) for w in self.writers)
 
 
 class People(threading.Thread):
@@ -99,6 +98,27 @@ class People(threading.Thread):
                 status, second = rest(self.cluster, "POST", "/v1/login", {"user": user, "password": PASSWORD, "device": "two"})
                 if status == 200:
                     self.acked.append((user, second["token"], None))
+
+
+class Bulk(threading.Thread):
+    """Sends large messages, so that memtables are written out and tables merged while the faults happen."""
+
+    def __init__(self, cluster, token, peer, user):
+        super().__init__(daemon=True)
+        self.cluster, self.token, self.peer, self.user, self.stopping, self.count = cluster, token, peer, user, False, 0
+        self.acked = Timed()
+
+    def run(self):
+        while not self.stopping:
+            self.count += 1
+            body = {"client_id": f"b{self.count}", "kind": "text", "body": {"text": f"{self.count} " + BULK_TEXT}}
+            status, answer = 0, {}
+            while status != 201 and not self.stopping:
+                status, answer = rest(self.cluster, "POST", f"/v1/users/{self.peer}/messages", body, self.token)
+                if status != 201:
+                    time.sleep(0.05)
+            if status == 201:
+                self.acked.append(((self.user, "test", body["client_id"]), answer["conv"], answer["seq"], answer["message_id"]))
 
 
 class Marker(threading.Thread):
@@ -135,8 +155,11 @@ class Stand:
             self.people = [People(self.cluster, f"p{letter}") for letter in "abc"]
             reader = self.load.writers[0]
             self.marker = Marker(self.cluster, reader.token, "d:" + ":".join(sorted((reader.user, reader.peer))))
-            self.checked = [0] * users
-            for thread in (*self.load.writers, *self.people, self.marker):
+            tokens = self.cluster.add_users("bulk0", "bulk1", "sink")
+            self.bulk = [Bulk(self.cluster, tokens[u], "sink", u) for u in ("bulk0", "bulk1")]
+            self.sources = [*self.load.writers, *self.bulk]
+            self.checked = [0] * len(self.sources)
+            for thread in (*self.sources, *self.people, self.marker):
                 thread.start()
         except BaseException:
             self.close()
@@ -177,7 +200,7 @@ class Stand:
 
     def _lost_messages(self):
         lost, due = [], {}
-        for i, writer in enumerate(self.load.writers):
+        for i, writer in enumerate(self.sources):
             acked = writer.acked[self.checked[i]:]
             self.checked[i] += len(acked)
             for key, conv, seq, message_id in acked:
@@ -228,27 +251,37 @@ class Stand:
         self.checked_log += len(text)
         return re.findall(r"the audit log was tampered.*|the audit log cannot.*", text) + re.findall(r".*was damaged \(.*|.*nothing of it could be read.*", text)
 
+    def open_to_others(self):
+        """Files and directories of the store that others than its owner may read."""
+        found = [os.path.join(where, name) for where, folders, files in os.walk(self.disk.path) for name in (*folders, *files)]
+        return [f"{p} has mode {os.stat(p).st_mode & 0o777:o}" for p in found if os.stat(p).st_mode & 0o077]
+
     def set_aside(self):
         return self.cluster.log("storage").count("were set aside in")
 
     def verdict(self):
         """Everything once more, by the checker."""
-        for thread in (*self.people, self.marker):
+        others = [*self.people, *self.bulk, self.marker]
+        for thread in others:
             thread.stopping = True
-        for thread in (*self.people, self.marker):
+        for thread in others:
             thread.join(30)
-        self.checked_people = [0] * len(self.people)
+        self.checked_people, self.checked[-len(self.bulk):] = [0] * len(self.people), [0] * len(self.bulk)
         found = [f"{what}: {detail}" for what, detail in self.load.verdict()]
-        return found + self._lost_people() + self._lost_marks()
+        return found + self._lost_messages() + self._lost_people() + self._lost_marks()
 
     def acks(self):
-        return self.load.acks()
+        return sum(len(s.acked) for s in self.sources)
+
+    def acked_between(self, begin, end):
+        """How many acknowledgements came then (Unix times)."""
+        return sum(bisect.bisect_left(t, end) - bisect.bisect_right(t, begin) for t in (s.acked.times for s in self.sources))
 
     def people_acked(self):
         return sum(len(p.acked) for p in self.people)
 
     def close(self):
-        for part in (getattr(self, "load", None), getattr(self, "marker", None), *getattr(self, "people", ())):
+        for part in (getattr(self, "load", None), getattr(self, "marker", None), *getattr(self, "people", ()), *getattr(self, "bulk", ())):
             if part:
                 part.stopping = True
         if hasattr(self, "load"):

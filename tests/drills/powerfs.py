@@ -8,14 +8,23 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 MODES = ("drop", "random", "torn", "reorder", "keep")
 
 
+def binary(build):
+    """The program, made when it is missing; None when it cannot be (no libfuse3)."""
+    path = os.path.join(build, "powerfs")
+    if not os.access(path, os.X_OK):
+        path = os.path.join(ROOT, "build/powerfs/powerfs")
+        subprocess.run(["make", "-s", "-C", ROOT, "PROFILE=release", "B=build/powerfs", "powerfs"], stdout=subprocess.DEVNULL, check=False)
+    return path if os.access(path, os.X_OK) else None
+
+
 def why_not(build):
     """Why it cannot run here, or None."""
     if not os.path.exists("/dev/fuse"):
         return "no /dev/fuse"
     if os.geteuid() != 0:
         return "mounting needs root"
-    if not os.access(os.path.join(build, "powerfs"), os.X_OK):
-        return f"no {build}/powerfs: make powerfs"
+    if not binary(build):
+        return "powerfs cannot be built: deploy/install.sh test"
     with open("/proc/self/status", encoding="ascii") as f:
         caps = next(int(line.split()[1], 16) for line in f if line.startswith("CapEff"))
     return None if caps >> 21 & 1 else "mounting needs CAP_SYS_ADMIN"
@@ -27,7 +36,7 @@ class PowerFs:
     def __init__(self, build, folder, sync_delay_us=500):
         self.path, self.control = os.path.join(folder, "disk"), os.path.join(folder, "powerfs.sock")
         os.makedirs(self.path, exist_ok=True)
-        self.process = subprocess.Popen([os.path.join(build, "powerfs"), self.path, self.control])
+        self.process = subprocess.Popen([binary(build), self.path, self.control])
         deadline = time.monotonic() + 10
         self.socket = socket.socket(socket.AF_UNIX)
         while self.socket.connect_ex(self.control):

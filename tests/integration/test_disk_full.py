@@ -75,3 +75,30 @@ def test_nothing_is_acknowledged_on_a_full_disk(small_disk):
         assert len(seqs) == 2 + len(acked) + len(again), "lost or doubled"
         keys = [m["client_id"] for m in alice.history(conv)]
         assert len(set(keys)) == len(keys)
+
+
+def test_storage_starts_on_a_full_disk_and_can_be_read(small_disk):
+    cluster, store = small_disk
+    tokens = cluster.add_users("alice", "bob")
+    with Client(cluster.ws_url, tokens["alice"]) as alice:
+        conv = alice.send("bob", "hello")["conv"]
+        filler = os.path.join(store, "filler")
+        fill(filler)
+        cluster.restart("storage")
+
+        def answered(*question, **fields):
+            try:
+                return alice.call(*question, **fields)
+            except Refused:
+                return None
+        assert [m["body"]["text"] for m in wait_until(lambda: answered("fetch", conv=conv, limit=10), 20, "reads")["messages"]] == ["hello"]
+        with pytest.raises(Refused):
+            alice.send("bob", "no room", client_id="later")
+        os.unlink(filler)
+
+        def stored():
+            try:
+                return alice.send("bob", "no room", client_id="later")["seq"]
+            except Refused:
+                return None
+        assert wait_until(stored, 60, "writes to come back") == 2
