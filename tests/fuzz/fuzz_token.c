@@ -69,7 +69,9 @@ static void files(char *text, size_t size)
     char mime[API_MIME_MAX + 1];
     struct pgn_buf out = {0};
     api_mime_of(text, mime);
-    need(strchr(mime, '/') && !strpbrk(mime, " ;\r\n\"") && !strstr(mime, "html") && !strstr(mime, "svg") && !strstr(mime, "script"));
+    need(strchr(mime, '/') && !strpbrk(mime, " ;\r\n\""));
+    need(strcmp(mime, "text/html") != 0 && strcmp(mime, "image/svg+xml") != 0 && strcmp(mime, "text/javascript") != 0 &&
+         strcmp(mime, "text/xml") != 0);
     if (!pgn_utf8_valid(text, size))
         return;
     api_file_name_clean(text);
