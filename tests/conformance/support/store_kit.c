@@ -27,6 +27,11 @@ static bool is_mongo(void)
     return strcmp(kit_engine, "mongodb") == 0;
 }
 
+bool kit_slow(void)
+{
+    return is_mongo();
+}
+
 bool kit_mongo_there(void)
 {
     const char *uri = getenv("PIGEON_MONGO_URI");
@@ -56,7 +61,7 @@ static void mongo_options(struct kit *k)
 
     pgn_random(&random, sizeof random);
     snprintf(k->database, sizeof k->database, "t%016llx", (unsigned long long)random);
-    k->mongo = (struct sto_mongo_options){.uri = getenv("PIGEON_MONGO_URI"), .database = k->database};
+    k->mongo = (struct sto_mongo_options){.uri = getenv("PIGEON_MONGO_URI"), .database = k->database, .timeout_ms = 120000};
     k->options.mongo = &k->mongo;
 }
 
