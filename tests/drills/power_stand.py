@@ -240,7 +240,7 @@ class Stand:
 
         def receipts():
             status, answer = rest(self.cluster, "GET", "/v1/convs?limit=200", token=self.marker.token)
-            return answer if status == 200 else None
+            return answer if status == 200 else {"status": status} if status in (401, 403, 404) else None
         if not acked:
             return []
         state = next((c for c in self.ask(receipts, "the list of conversations").get("convs", []) if c["conv"] == self.marker.conv), {})
@@ -285,6 +285,7 @@ class Stand:
             if part:
                 part.stopping = True
         if hasattr(self, "load"):
+            self.load.hopeless = True
             self.load.stop()
         try:
             self.cluster.down()
