@@ -45,6 +45,7 @@ MUTATIONS = [
     m(3, "16 KiB for an anonymous body", LOGIN + "test_an_anonymous_body_is_small", ("services/api/router.c", "ANONYMOUS_BODY = 16384", "ANONYMOUS_BODY = 1 << 20")),
     m(3, "sockets of one address before hello", [LIMITS + "test_sockets_of_one_address_before_hello", LIMITS + "test_sockets_of_one_address_behind_nginx"], ("services/gateway/gw_limits.c", "if (a->waiting >= a->gw->config->limits_address_unauthenticated)", "if (0)")),
     m(3, "slow bodies wait in Nginx", SLOW + "test_honest_people_go_on[slow bodies]", (NGINX, "location /v1/ {", "location /v1/ {\n            proxy_request_buffering off;")),
+    m(3, "slow readers hold little of the kernel's memory", SLOW + "test_honest_people_go_on[slow readers]", (NGINX, " sndbuf=128k", "")),
     # ---- 4: parsers ----
     m(4, "the cursor's bound", "tests/unit/common/base/test_cursor", ("common/base/cursor.c", "len > pgn_cursor_left(c)", "len > pgn_cursor_left(c) + 1")),
     # ---- 5: bombs ----

@@ -16,6 +16,7 @@ from rest import Person
 CONNECTIONS = int(os.environ.get("PIGEON_SLOW_CONNECTIONS", "300"))
 SECONDS = int(os.environ.get("PIGEON_SLOW_SECONDS", "6"))
 CALM_S, P99_S, TIMES = 1.5, 0.5, 6  # honest people's p99: half a second, or on a busy machine so many times the worst of a calm phase before
+KERNEL_BYTES = 512 * 1024  # of a slow peer's connection
 ATTACKS = {
     "slow headers to the api": ["-H", "-i", "2", "-x", "20", "-u", "/v1/info"],
     "slow headers to the gateway": ["-H", "-i", "2", "-x", "20", "-u", "/v1/ws"],
@@ -40,6 +41,13 @@ def node(tmp_path_factory):
         cluster.down()
 
 
+def tcp_memory():
+    """What the kernel holds for TCP on the whole machine, in bytes."""
+    with open("/proc/net/sockstat", encoding="ascii") as f:
+        words = next(line for line in f if line.startswith("TCP:")).split()
+    return int(words[words.index("mem") + 1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def percentile(times, share):
     return sorted(times)[min(len(times) - 1, int(len(times) * share))]
 
@@ -49,7 +57,7 @@ class Honest:
 
     def __init__(self, cluster, names):
         self.cluster, self.stop = cluster, threading.Event()
-        self.took = {"message": [], "rest": []}
+        self.took, self.kernel = {"message": [], "rest": []}, 0
         self.people = [Person.register(cluster, n) for n in names]
         url = f"ws://127.0.0.1:{cluster.base + 15}/v1/ws"
         self.clients = [Client(url, p.token) for p in self.people]
@@ -77,6 +85,7 @@ class Honest:
         answer.read()
         connection.close()
         assert answer.status == 200, answer.status
+        self.kernel = max(self.kernel, tcp_memory())
         self.took["rest"].append(time.perf_counter() - started)
 
     def calm(self):
@@ -103,7 +112,7 @@ class Honest:
 def test_honest_people_go_on(node, what, request):
     options = list(ATTACKS[what])
     options[-1] = f"http://127.0.0.1:{node.base + 15}{options[-1]}"
-    number = list(ATTACKS).index(what)
+    number, before = list(ATTACKS).index(what), tcp_memory()
     with Honest(node, [f"a{number}", f"b{number}"]) as honest:
         time.sleep(CALM_S)
         calm = honest.calm()
@@ -115,7 +124,9 @@ def test_honest_people_go_on(node, what, request):
     assert opened, done.stdout[-500:] + done.stderr[-500:]
     figures = {kind: (len(t), round(percentile(t, 0.5) * 1000, 1), round(percentile(t, 0.99) * 1000, 1)) for kind, t in honest.took.items()}
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print(f"\n{what}, {CONNECTIONS} connections for {SECONDS} s: honest " + ", ".join(f"{k}: {n}, p50 {a} ms, p99 {b} ms" for k, (n, a, b) in figures.items()))
+        print(f"\n{what}, {CONNECTIONS} connections for {SECONDS} s: honest " + ", ".join(f"{k}: {n}, p50 {a} ms, p99 {b} ms" for k, (n, a, b) in figures.items()) +
+              f"; TCP memory {(honest.kernel - before) >> 20} MiB more")
+    assert honest.kernel - before < CONNECTIONS * KERNEL_BYTES, f"the kernel held {(honest.kernel - before) >> 20} MiB for {CONNECTIONS} slow peers"
     for kind, took in honest.took.items():
         assert len(took) > SECONDS, (kind, figures)
         assert percentile(took, 0.99) < max(P99_S, TIMES * calm[kind]), (kind, figures, calm)
