@@ -68,7 +68,7 @@ static int look(struct sto_mongo *m, mongoc_client_t *client, struct sto_lease *
 void sto_lease_step(struct sto_mongo *m, struct sto_lease *lease, uint64_t now_ms)
 {
     mongoc_client_t *client = sto_mongo_take(m);
-    bool changed = false;
+    bool changed = false, reached = false;
 
     if (look(m, client, lease, now_ms) == 0) {
         bool mine = strcmp(lease->seen_owner, lease->owner) == 0, free_now = lease->seen_owner[0] == 0;
@@ -77,7 +77,8 @@ void sto_lease_step(struct sto_mongo *m, struct sto_lease *lease, uint64_t now_m
             pgn_log(PGN_INFO, "another storage service took over as writer");
         lease->held = mine && lease->held;
         if (mine || free_now || now_ms - lease->seen_ms >= STO_LEASE_DEAD_MS) {
-            if (change(m, client, lease, lease->owner, &changed) == 0 && changed) {
+            reached = change(m, client, lease, lease->owner, &changed) == 0;
+            if (changed) {
                 if (!lease->held)
                     pgn_log(PGN_INFO, free_now || mine ? "this storage service is the writer"
                                                        : "the writer is silent: this storage service takes over");
@@ -87,6 +88,10 @@ void sto_lease_step(struct sto_mongo *m, struct sto_lease *lease, uint64_t now_m
                 memcpy(lease->seen_owner, lease->owner, sizeof lease->owner);
             }
         }
+    }
+    if (lease->held && !reached && now_ms - lease->seen_ms >= STO_LEASE_DEAD_MS) {
+        pgn_log(PGN_WARN, "the lease cannot be renewed: another storage service may be the writer by now");
+        lease->held = false;
     }
     sto_mongo_give(m, client);
 }

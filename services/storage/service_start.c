@@ -115,7 +115,7 @@ static void on_news(struct pgn_mail *mail)
     struct news *n = PGN_CONTAINER(mail, struct news, mail);
     struct sto_service *s = n->service;
 
-    if (!s->draining && n->active != s->writer) {
+    if (s->commits && !s->draining && n->active != s->writer) {
         s->writer = n->active;
         sto_gauge(STO_M_WRITER, n->active);
         if (n->active && sto_writer_subscribe(s) != 0)
