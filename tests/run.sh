@@ -3,7 +3,7 @@
 #   tests/run.sh [SUITE ...]      only these; tests/run.sh --list names them
 set -eu
 cd "$(dirname "$0")/.."
-deploy/install.sh build run web test
+deploy/install.sh build run web test mongo
 venv=.venv
 if ! cmp -s tests/requirements.txt $venv/requirements.txt 2>/dev/null; then
     echo "Setting up Python's test packages ..."

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ASK_MS = 1000 };
+enum { ASK_MS = 1500 };
 
 /* What would be written meanwhile would be in neither store, or in half a file. */
 static bool storage_answers(struct cli *c)
@@ -17,7 +17,9 @@ static bool storage_answers(struct cli *c)
     char *secret = NULL;
     struct pgn_buf text = {0};
     struct pgn_rpc_problem problem = {0};
-    Pigeon__StoreStats *stats = NULL;
+    Pigeon__Nothing nothing = PIGEON__NOTHING__INIT;
+    Pigeon__AdminRequest request = PIGEON__ADMIN_REQUEST__INIT;
+    Pigeon__Reply *reply = NULL;
     bool there = !pgn_secret_read(c->config, "nats-cli", &secret, &text) &&
                  !pgn_bus_sync_new(c->config->bus_url, c->config->bus_tls_ca, "pigeon command line", "cli", secret, ASK_MS, &c->bus);
 
@@ -25,7 +27,9 @@ static bool storage_answers(struct cli *c)
     pgn_buf_release(&text);
     if (there) {
         c->arena = pgn_arena_new(4096);
-        there = !pgn_storage_stats(c->bus, c->arena, &stats, &problem);
+        request.what_case = PIGEON__ADMIN_REQUEST__WHAT_STATS;
+        request.stats = &nothing;
+        there = !pgn_storage_admin_sync(c->bus, &request, ASK_MS, c->arena, &reply, &problem);
     }
     return there;
 }

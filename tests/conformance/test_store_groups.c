@@ -305,7 +305,7 @@ static void ten_thousand_members(void **state)
     assert_int_equal(seen, many);
     assert_int_equal(kit_send(k, "u77", conv, "2", "hello all"), 0);
     assert_int_equal(k->effects.event_count, 1); /* one row, one event: not ten thousand */
-    assert_int_equal(kit_state(k, "u9998", conv)->unread, 1);
+    assert_int_equal(kit_state(k, "u998", conv)->unread, 1);
 }
 
 int main(void)

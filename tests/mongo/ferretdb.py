@@ -4,6 +4,7 @@
     tests/mongo/ferretdb.py build        builds it when this version is not there yet; prints the program's path
     tests/mongo/ferretdb.py start DIR    starts one with its data in DIR; prints its URI
     tests/mongo/ferretdb.py stop DIR
+    tests/mongo/ferretdb.py run CMD...   runs a command with PIGEON_MONGO_URI of one that lives as long
 
 Built from its Go module, once a version, into build/ferretdb/. A Go that is too old (Debian 12's 1.19) fetches a newer one as
 a module. Only the SQLite backend is of use; it pushes little down: never measure speed on it. It does not sync its files here:
@@ -16,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 VERSION = "v1.24.2"
@@ -134,6 +136,34 @@ class Ferret:
             self.process.wait()
 
 
+def stop(directory):
+    with open(os.path.join(directory, "pid"), encoding="utf-8") as text:
+        pid = int(text.read())
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8") as text:
+            if directory in text.read():
+                os.kill(pid, signal.SIGTERM)
+        while os.path.exists(f"/proc/{pid}") and "(ferretdb" in open(f"/proc/{pid}/stat", encoding="utf-8").read().split()[1]:
+            time.sleep(0.02)
+    except OSError:
+        pass  # gone
+
+
+def run(command):
+    """Without FerretDB the command runs all the same, and says itself what it leaves out."""
+    shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="pigeon-ferretdb-", dir=shm) as directory:
+        try:
+            one = Ferret(directory)
+        except (Exception, SystemExit) as why:  # no network, no Go, no room
+            print(f"FerretDB skipped because it cannot be had here: {why}", flush=True)
+            return subprocess.call(command)
+        try:
+            return subprocess.call(command, env={**os.environ, "PIGEON_MONGO_URI": one.uri})
+        finally:
+            one.stop()
+
+
 def main():
     verb, directory = (sys.argv + ["", ""])[1:3]
     if verb == "build":
@@ -144,11 +174,9 @@ def main():
             out.write(str(one.process.pid))
         print(one.uri)
     elif verb == "stop" and directory:
-        with open(os.path.join(directory, "pid"), encoding="utf-8") as text:
-            pid = int(text.read())
-        with open(f"/proc/{pid}/cmdline", encoding="utf-8") as text:
-            if directory in text.read():
-                os.kill(pid, signal.SIGTERM)
+        stop(directory)
+    elif verb == "run" and directory:
+        sys.exit(run(sys.argv[2:]))
     else:
         raise SystemExit(__doc__)
 
