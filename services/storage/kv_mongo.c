@@ -129,7 +129,7 @@ static int value_of(const bson_t *doc, struct sto_slice *ret_value)
 static int get_with(struct kv_mongo *k, mongoc_client_t *client, enum sto_cf cf, struct sto_slice key, struct pgn_buf *ret_value)
 {
     bson_t doc = BSON_INITIALIZER;
-    struct sto_slice value;
+    struct sto_slice value = {0};
     char id[HEX_MAX];
 
     sto_hex(key.data, key.len, id);
@@ -193,7 +193,7 @@ static void in_filter(const struct sto_slice *keys, size_t count, bson_t *ret_fi
 static void in_take(const bson_t *doc, const struct sto_slice *keys, size_t count, struct pgn_buf *ret_values)
 {
     uint8_t key[STO_KEY_MAX];
-    struct sto_slice value;
+    struct sto_slice value = {0};
     bson_iter_t it;
     size_t len;
 
@@ -256,7 +256,7 @@ static bson_t *scan_filter(struct sto_slice from, struct sto_slice to)
 static bool scan_visit(const bson_t *doc, sto_kv_visit *visit, void *ctx)
 {
     uint8_t key[STO_KEY_MAX];
-    struct sto_slice value;
+    struct sto_slice value = {0};
     bson_iter_t it;
     size_t len;
 

@@ -11,7 +11,7 @@ bool sto_store_remote(const struct pgn_config *config)
     return strcmp(config->storage_engine, "mongodb") == 0;
 }
 
-static int mongo_open(const struct pgn_config *config, struct sto_store_options *options, struct sto_store **ret_store,
+static int mongo_open(const struct pgn_config *config, const struct sto_store_options *common, struct sto_store **ret_store,
                       struct pgn_buf *ret_problem)
 {
     char *password = NULL;
@@ -32,8 +32,9 @@ static int mongo_open(const struct pgn_config *config, struct sto_store_options 
         .tls_ca = config->storage_mongo_tls_ca,
         .tls_cert = config->storage_mongo_tls_cert,
     };
-    options->mongo = &mongo;
-    error = sto_mongo_open(options, ret_store, ret_problem);
+    struct sto_store_options options = *common;
+    options.mongo = &mongo;
+    error = sto_mongo_open(&options, ret_store, ret_problem);
     if (password)
         explicit_bzero(password, strlen(password));
     free(password);
