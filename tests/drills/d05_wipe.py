@@ -13,7 +13,7 @@ ACL_USER, ACL_PASSWORD = "drill", "drill-counts-here"
 def prepare(cluster):
     """The planted fault seq-from-redis needs a Redis user of its own."""
     with open(os.path.join(cluster.data, "run/redis.acl"), "a", encoding="utf-8") as f:
-        print(f"user {ACL_USER} on >{ACL_PASSWORD} ~drill:* -@all +incr +pexpire +ping +auth", file=f)
+        print(f"user {ACL_USER} on >{ACL_PASSWORD} ~drill:* -@all +set +incr +pexpire +ping +auth", file=f)
     cluster.env["PIGEON_FAULT_REDIS"] = f"127.0.0.1:{cluster.base + 1}:{ACL_USER}:{ACL_PASSWORD}"
 
 

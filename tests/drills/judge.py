@@ -73,8 +73,8 @@ class History:
 
 
 class Verdict:
-    def __init__(self, broken, figures):
-        self.broken, self.figures = broken, figures
+    def __init__(self, broken, figures, history):
+        self.broken, self.figures, self.history = broken, figures, history
 
     def kinds(self):
         return {what for what, _ in self.broken}
@@ -109,7 +109,7 @@ def judge(history, final, members, windows=(), tails=None):
         parts[checker.MISSING] += tail_missing
         parts[checker.SHOWN_TWICE] += tail_twice
     broken = [(what, detail) for what, details in parts.items() for detail in details[:5]]
-    return Verdict(broken, figures_of(history, parts, stored, windows))
+    return Verdict(broken, figures_of(history, parts, stored, windows), history)
 
 
 def figures_of(history, parts, stored, windows):
@@ -147,12 +147,21 @@ def latency_back(sent, first, windows):
     return int(back)
 
 
+def p99_ms(history, begin, end):
+    """Of what was sent in [begin, end) and acknowledged; 0 when nothing was."""
+    first = {}
+    for t, key, *_ in history.acked:
+        first.setdefault(key, t)
+    times = sorted(first[k] - t for k, t in history.sent.items() if begin <= t < end and k in first)
+    return round(times[len(times) * 99 // 100] / 1000, 1) if times else 0
+
+
 def tail_check(path, messages):
     """`pigeon tail` prints each message of a conversation once: its texts begin with "user number"."""
     if not os.path.exists(path):
         return [], []
     with open(path, encoding="utf-8", errors="replace") as f:
         printed = collections.Counter(re.findall(r"\b(w\d+ \d+) x", f.read()))
-    wanted = {" ".join(m["body"]["text"].split()[:2]) for m in messages if m["kind"] == "text"}
+    wanted = {k for k in (" ".join(m["body"]["text"].split()[:2]) for m in messages if m["kind"] == "text") if re.fullmatch(r"w\d+ \d+", k)}
     lost = sorted(wanted - set(printed))
     return [f"pigeon tail never printed {k}" for k in lost[:50]], [f"pigeon tail printed {k} {n} times" for k, n in printed.items() if n > 1]
