@@ -37,7 +37,7 @@ MUTATIONS = [
     m(2, "a recalled message's file is closed", FILES + "test_a_recalled_file_is_closed_for_all_but_its_owner",
       ("services/storage/log_operation.c", "sto_files_link(d, m->body, m->from, false)", "sto_files_link(d, NULL, m->from, false)")),
     m(2, "administration by the role", REST + "admin.py::test_others_may_not", ("services/api/router.c", "if (route->access == API_ADMIN && !call->session.admin)", "if (0)")),
-    m(2, "a disabled user's sockets and tokens end", MAY + "test_disabled_people_are_out_within_five_seconds", ("services/storage/dir_users.c", 'u->disabled ? sto_session_revoke(a, &revoke, "kicked") : 0', '!u->disabled ? sto_session_revoke(a, &revoke, "kicked") : 0')),
+    m(2, "a disabled user's sockets and tokens end", "tests/conformance/test_store_directory", ("services/storage/dir_users.c", 'u->disabled ? sto_session_revoke(a, &revoke, "kicked") : 0', '!u->disabled ? sto_session_revoke(a, &revoke, "kicked") : 0')),
     # ---- 3: before the login ----
     m(3, "10 s for the login", [LOGIN + "test_dripping_does_not_prolong_the_login_phase", MALFORMED + "test_silence_before_hello_ends"],
       ("services/gateway/gw_conn.c", "set_timeout(c, states[GW_UPGRADE].timeout);", "set_timeout(c, NONE);")),
