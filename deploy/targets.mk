@@ -1,5 +1,5 @@
 # Targets that run things; the work is in scripts, so that each can be read and run alone.
-.PHONY: sim cluster cluster-down cluster-status bench-store help up down status logs web test lint docs bench-campus drills clean security-mutations
+.PHONY: sim cluster cluster-down cluster-status bench-store help up down status logs web test lint docs bench-campus drills drills-plants clean security-mutations
 
 ## make up              installs what is missing, builds, starts Pigeon, waits until it is ready
 ##                      PIGEON_HTTP_PORT=8080 PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
@@ -81,6 +81,10 @@ churn:
 	@$(MAKE) --no-print-directory -s -j$(shell nproc) PROFILE=$(or $(SANITIZER),tsan) build/$(or $(SANITIZER),tsan)/pigeon-gateway
 	@PIGEON_BUILD=build/debug CHURN_GATEWAY=build/$(or $(SANITIZER),tsan) .venv/bin/python tests/churn/churn.py $(or $(SECONDS),1200) $(SEED)
 .PHONY: autobahn churn
+## make drills-plants   each planted fault is found by its drill: some 5 minutes
+drills-plants:
+	@tests/drills/run.sh --only 0 >/dev/null 2>&1 || true # sets up only
+	@PIGEON_BUILD=$${PIGEON_BUILD:-build/debug} .venv/bin/python -m pytest -q -p no:cacheprovider tests/drills/test_plants.py
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 ## make clean           removes build/

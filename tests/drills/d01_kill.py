@@ -15,12 +15,12 @@ def run(drill):
     cluster = drill.cluster()
     drill.load(users=24, rate=1200, processes=4) if goal else drill.load()
     drill.wait_acks(1000)
-    until, begun = time.monotonic() + (max(options.seconds, 60) if goal else drill.seconds), drill.crowd.acks()
+    until, begun = time.monotonic() + max(options.seconds, 60), drill.crowd.acks()
 
     def more():
-        if time.monotonic() >= until:
-            return False
-        return not goal or sum(kills.values()) < options.kills or drill.crowd.acks() - begun < options.acks
+        if not goal:
+            return drill.more()
+        return time.monotonic() < until and (sum(kills.values()) < options.kills or drill.crowd.acks() - begun < options.acks)
     with drill.fault():
         while more():
             if not victims:

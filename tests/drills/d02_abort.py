@@ -3,8 +3,6 @@
 PIGEON_FAULT=abort-at=POINT:N (common/base/fault.h): the process dies the N-th time it passes the point, and is started again
 with another point and number.
 """
-import time
-
 from cluster import wait_until
 
 TITLE = "abort at named points"
@@ -17,9 +15,8 @@ def run(drill):
     drill.load()
     drill.wait_acks(1000)
     left, aborts = [], {}
-    until = time.monotonic() + drill.seconds
     with drill.fault():
-        while time.monotonic() < until:
+        while drill.more():
             if not left:
                 left = list(POINTS)
                 drill.rng.shuffle(left)

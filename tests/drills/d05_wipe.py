@@ -30,9 +30,9 @@ def run(drill):
     cluster = drill.cluster(prepare=prepare)
     crowd = drill.load()
     drill.wait_acks(1000)
-    until, wipes, worst = time.monotonic() + drill.seconds, 0, 0
+    wipes, worst = 0, 0
     with drill.fault():
-        while time.monotonic() < until:
+        while drill.more():
             victims = drill.rng.choice([SERVERS, ["nats"], ["redis"]]) if wipes else SERVERS
             for name in victims:
                 drill.mark(f"wipe {name}")

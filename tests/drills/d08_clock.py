@@ -23,9 +23,9 @@ def run(drill):
     cluster = drill.cluster({"PIGEON_FAULT_CLOCK": path})
     crowd = drill.load()
     drill.wait_acks(1000)
-    until, steps, plan = time.monotonic() + drill.seconds, 0, []
+    steps, plan = 0, []
     with drill.fault():
-        while time.monotonic() < until:
+        while drill.more():
             plan = plan or [HOUR_MS, 0, -HOUR_MS, 0, drill.rng.randint(-HOUR_MS, HOUR_MS), HOUR_MS]
             step(plan.pop(0))
             steps += 1

@@ -4,7 +4,6 @@ G8: what the gateway grew by, divided by the connections that never read, is at 
 G9: the others' p99 at most twice that of the calm before (of 50 ms at least: below that it is the machine's noise), and every send
 of the greedy user is answered, with OK or an error.
 """
-import os
 import threading
 import time
 
@@ -14,7 +13,7 @@ import raw
 from drill import now_us
 
 TITLE = "slow readers, slowloris, one greedy user"
-SLOW, LORIS, MEMORY_KIB, RATE, FLOOR_MS = 40, 100, 256, 40, 50
+SLOW, LORIS, MEMORY_KIB, RATE, FLOOR_MS, BODY = 40, 100, 256, 40, 50, 15000
 
 
 def memory_kib(pid):
@@ -59,14 +58,17 @@ def slow_part(drill, cluster, tokens, seconds):
         before = memory_kib(gateway)
         deaf = [raw.never_reads(port, tokens[n]) for n in names]
         loris = [raw.slowloris(port) for _ in range(LORIS)]
-        worst, until = 0, time.monotonic() + seconds
-        while time.monotonic() < until:
-            loud.send(conv, "y" * 4000)
+        worst, told, until = 0, 0, time.monotonic() + seconds
+        while time.monotonic() < until:  # more than the kernel's buffers hold: what follows waits in the gateway, or is dropped
+            posted = [loud.post_text(conv, "y" * BODY) for _ in range(8)]
+            loud.wait(lambda: all(n in loud.answers for n in posted), 20, "the answers")  # noqa: B023 - called here only
+            told += sum("ok" in loud.answers[n] for n in posted)
             worst = max(worst, memory_kib(gateway) - before)
         late = [s for s in loris if not raw.closed(s)]
         for s in deaf + loris:
             s.close()
-    drill.figure("kib_a_slow_reader", round(worst / SLOW, 1))
+    drill.figure("kib_a_slow_reader", max(round(worst / SLOW, 1), drill.figures.get("kib_a_slow_reader", 0)))
+    drill.figure("mb_for_each", round(told * BODY / 1e6, 1))
     drill.figure("slowloris_open", len(late))
     if worst / SLOW > MEMORY_KIB:
         drill.fail(f"{worst / SLOW:.0f} KiB a connection that never reads")
@@ -74,27 +76,32 @@ def slow_part(drill, cluster, tokens, seconds):
         drill.fail(f"{len(late)} unfinished upgrades are open after {seconds} s")
 
 
+def greedy_part(drill, cluster, token, seconds):
+    """The span of time in which one user wrote too much."""
+    begin = now_us()
+    greedy = Greedy(cluster.ws_url, token, RATE * 50, "victim")
+    time.sleep(seconds)  # how long it goes on
+    sent, ok, refused, silent = greedy.end()
+    drill.figure("greedy", f"{sent}/{ok}/{refused}/{silent}")
+    if silent:
+        drill.fail(f"{silent} sends of the greedy user were never answered")
+    return begin, now_us()
+
+
 def run(drill):
     cluster = drill.cluster({"PIGEON_LIMITS_USER_MESSAGES_S": str(RATE * 2), "PIGEON_LIMITS_USER_MESSAGES_BURST": str(RATE * 4)})
     tokens = cluster.add_users("loud", "greedy", "victim", *[f"slow{i}" for i in range(SLOW)])
-    os.sync()
     drill.load(rate=RATE * 16, window=24)
     drill.wait_acks(3000)
-    calm = (now_us() - 4000000, now_us())
+    calm, spans, seconds = (now_us() - 4000000, now_us()), [], 10 if drill.short else drill.seconds / 2
     with drill.fault():
-        slow_part(drill, cluster, tokens, 10 if drill.short else drill.seconds / 2)
-        begin = now_us()
-        greedy = Greedy(cluster.ws_url, tokens["greedy"], RATE * 50, "victim")
-        time.sleep(10 if drill.short else drill.seconds / 2)  # how long it goes on
-        sent, ok, refused, silent = greedy.end()
-        end = now_us()
-    drill.wait_acks(max(1000, drill.min_acks // 10))
-    drill.figure("greedy", f"{sent}/{ok}/{refused}/{silent}")
+        while drill.more():
+            slow_part(drill, cluster, tokens, seconds)
+            spans.append(greedy_part(drill, cluster, tokens["greedy"], seconds))
+    drill.wait_acks(1000)
     drill.judge()
-    before, under = (judge.p99_ms(drill.verdict.history, *span) for span in (calm, (begin, end)))
+    before, under = judge.p99_ms(drill.verdict.history, *calm), max(judge.p99_ms(drill.verdict.history, *span) for span in spans)
     drill.figure("p99_before_ms", before)
     drill.figure("p99_beside_greedy_ms", under)
-    if silent:
-        drill.fail(f"{silent} sends of the greedy user were never answered")
     if under > 2 * max(before, FLOOR_MS):
         drill.fail(f"the others' p99 went from {before} to {under} ms")

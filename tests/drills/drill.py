@@ -10,6 +10,7 @@ drill.judge() afterwards, unless run did, and prints the line. What run may use:
   drill.load(users=, rate=, ...) starts the observers (load.py): they write, read, reconnect and log until the verdict
   drill.wait_acks(n)         until n more sends were acknowledged
   with drill.fault():        the fault window; may be entered several times: acks inside are counted, latency is judged after the last
+  while drill.more():        until the time is over and enough was acknowledged
   drill.figure(name, value)  one more figure on the line
   drill.fail(text)           a promise of this drill's own that was broken
   drill.judge()              stops the load, reads everything back, checks; the rest of run can look at drill.verdict
@@ -55,6 +56,7 @@ class Drill:
         self.folder = tempfile.mkdtemp(prefix=f"pigeon-drill{number:02}-")
         self.servers, self.crowd, self.verdict = None, None, None
         self.figures, self.failures, self.windows, self.marks = {}, [], [], []
+        self.began = None
 
     # ---- servers ----
 
@@ -93,6 +95,14 @@ class Drill:
             yield self
         finally:
             self.windows.append((begin, now_us()))
+
+    def more(self):
+        """Whether the faults shall go on: for self.seconds, and up to twice as long until min_acks were acknowledged meanwhile."""
+        at = time.monotonic()
+        if self.began is None:
+            self.began = (at, self.crowd.acks())
+        enough = self.crowd.acks() - self.began[1] >= self.min_acks * 1.05
+        return at - self.began[0] < self.seconds * (1 if enough else 2)
 
     def mark(self, text):
         """A moment of the history: kept beside it."""
