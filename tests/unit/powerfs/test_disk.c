@@ -136,6 +136,23 @@ static void a_failed_sync_is_not_made_good_by_the_next(void **state)
     assert_memory_equal(n->live.data, "\0\0\0\0\0", 5);
 }
 
+static void a_failed_sync_writes_nothing(void **state)
+{
+    struct pfs_disk *d = disk_of(state);
+    uint64_t a = file(d, "a");
+    struct pfs_fault fault = {.op = PFS_OP_FSYNC, .error = EIO, .count = 1};
+
+    text(d, a, 0, "older");
+    sync_now(d, a);
+    sync_now(d, PFS_ROOT);
+    text(d, a, 0, "newer");
+    assert_true(pfs_fault_add(d, &fault));
+    assert_int_equal(pfs_sync(d, a, d->step), EIO);
+    sync_now(d, a);
+    pfs_cut(d, PFS_CUT_KEEP, 1);
+    holds(d, "a", "older");
+}
+
 static void what_is_written_while_a_sync_runs_may_be_lost(void **state)
 {
     struct pfs_disk *d = disk_of(state);
@@ -259,6 +276,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_not_synced_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_synced_file_without_a_name_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_sync_is_not_made_good_by_the_next, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_sync_writes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_written_while_a_sync_runs_may_be_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_takes_a_part_then_nothing, setup, teardown),
         cmocka_unit_test(a_rename_is_whole_or_not_at_all),
