@@ -47,7 +47,7 @@ class Copy:
         done = subprocess.run(command, cwd=self.root, env={**os.environ, "PIGEON_BUILD": "build/debug"}, capture_output=True, text=True, timeout=200, check=False)
         text = done.stdout + done.stderr
         if "-m" in command:
-            failed = done.returncode == 1 and re.search(r"^\d+ failed", text.splitlines()[-1] if text else "") and " error" not in text.splitlines()[-1]
+            failed = done.returncode == 1 and re.search(r"^\d+ failed", text.splitlines()[-1] if text else "")
         else:
             failed = done.returncode not in (0, 126, 127)
         return done.returncode == 0 and " skipped" not in text, bool(failed), text
