@@ -62,7 +62,7 @@ def run_one(number, name, options):
         drill.close()
     passed = drill.result() == PASS
     print(line(drill, time.monotonic() - started), flush=True)
-    for text in drill.failures[:20]:
+    for text in drill.failures[:20] + drill.voids:
         print("   ", text[:600], flush=True)
     if passed and not options.keep:
         drill.forget()
