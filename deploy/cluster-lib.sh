@@ -261,7 +261,7 @@ store_command() { # NODE: what runs there besides
     case $1,$store in
     store,ferretdb)
         mkdir -p "$data/store/mongo"
-        echo "\"$(ferretdb)\" --handler=sqlite \"--sqlite-url=file:$data/store/mongo/\" \"--state-dir=$data/store/mongo\" --listen-addr=$(address_of store):$((base_port + 11)) --debug-addr=- --telemetry=disable"
+        echo "\"$(ferretdb)\" --handler=sqlite \"--sqlite-url=file:$data/store/mongo/?_pragma=synchronous(off)\" \"--state-dir=$data/store/mongo\" --listen-addr=$(address_of store):$((base_port + 11)) --debug-addr=- --telemetry=disable"
         ;;
     esac
 }
