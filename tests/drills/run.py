@@ -12,6 +12,7 @@ import importlib
 import os
 import random
 import re
+import signal
 import sys
 import time
 import traceback
@@ -73,6 +74,7 @@ def run_one(number, name, options):
 
 def main():
     options, known = arguments(), drills()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started ends, too
     wanted = [int(n) for n in options.only.split(",") if n] or (PLANTS[options.plant][1] if options.plant else sorted(n for n in known if n <= 10))
     missing = [n for n in wanted if n not in known]
     if missing:
