@@ -24,7 +24,7 @@ void sto_effects_event(struct sto_effects *e, const char *subject, const uint8_t
 {
     if (e->event_count == e->event_cap)
         e->events = grow(e, e->events, e->event_count, &e->event_cap, sizeof *e->events);
-    e->events[e->event_count++] = (struct sto_event){subject, data, len};
+    e->events[e->event_count++] = (struct sto_event){subject, data, len, false};
 }
 
 const uint8_t *sto_effects_encode(struct sto_effects *e, const void *message, size_t *ret_len)
@@ -45,6 +45,7 @@ void sto_effects_user(struct sto_effects *e, const char *user, const Pigeon__Eve
     memcpy(subject, PGN_SUBJ_USER, prefix);
     memcpy(subject + prefix, user, name + 1);
     sto_effects_event(e, subject, data, len);
+    e->events[e->event_count - 1].routes = event->what_case == PIGEON__EVENT__WHAT_MEMBERSHIP;
 }
 
 void sto_effects_policy(struct sto_effects *e, const char *conv, uint64_t version)

@@ -8,6 +8,7 @@
 #include "common/base/alloc.h"
 #include "common/proto/pb.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ struct sto_event {
     const char *subject;
     const uint8_t *data; /* an encoded Event */
     size_t len;
+    bool routes; /* a membership: what follows it in the commit must not reach a gateway before it */
 };
 struct sto_effects {
     struct pgn_arena *arena;

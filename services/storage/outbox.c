@@ -55,6 +55,7 @@ static const void *subject_key(const void *value, size_t *ret_len)
 void sto_outbox_events(struct sto_outbox *out, const struct sto_effects *effects)
 {
     struct pgn_map *map = effects->event_count ? pgn_map_new(subject_key) : NULL;
+    size_t open = 0; /* messages before this one take no more events */
 
     for (size_t i = 0; i < effects->event_count; i++) {
         const struct sto_event *e = &effects->events[i];
@@ -66,7 +67,9 @@ void sto_outbox_events(struct sto_outbox *out, const struct sto_effects *effects
             s->message = SIZE_MAX;
             pgn_map_put(map, s);
         }
-        if (s->message == SIZE_MAX || out->messages[s->message].data.len + e->len > EVENTS_MAX_BYTES) {
+        if (e->routes)
+            open = out->count;
+        if (s->message == SIZE_MAX || s->message < open || out->messages[s->message].data.len + e->len > EVENTS_MAX_BYTES) {
             sto_outbox_add(out, e->subject, true);
             s->message = out->count - 1;
         }

@@ -24,6 +24,7 @@ struct sto_outbox {
 /* Returns the buffer to fill. */
 struct pgn_buf *sto_outbox_add(struct sto_outbox *out, const char *subject, bool events);
 void sto_outbox_policies(struct sto_outbox *out, const struct sto_effects *effects, const char *epoch);
+/* Who left a group gets nothing of it that was stored after that, also when both are in one commit. */
 void sto_outbox_events(struct sto_outbox *out, const struct sto_effects *effects);
 /*
  * On the loop. False: the bus did not take an event (64 MB wait for NATS already). Those whom it was for see the gap with the next one, or
