@@ -57,6 +57,7 @@ bench-campus:
 ## make sim             the simulation: SEEDS=1000 FIRST=1, or SEED=n alone; VERBOSE=1 tells what happens (docs/SIMULATION.md)
 ##                      PLANT=ack-before-commit|dedup-off|drop-publish|seq-reset|version-off|sync-off: must then fail
 sim:
+	@deploy/install.sh build
 	@$(MAKE) --no-print-directory -s PROFILE=sim -j$(shell nproc) build/sim/pigeon-sim
 	@build/sim/pigeon-sim $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)) $(if $(FIRST),--first $(FIRST)) \
 		$(if $(PLANT),--plant $(PLANT)) $(if $(VERBOSE),--verbose)
