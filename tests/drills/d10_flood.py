@@ -5,7 +5,6 @@ Capacity is measured first: pigeon-load in a closed loop on this very machine. p
 import json
 import os
 import subprocess
-import time
 
 from cluster import BUILD
 
@@ -38,11 +37,10 @@ def run(drill):
             drill.mark("everyone is thrown out")
             cluster.restart("gateway")
             drill.wait_acks(1000)
-        until = time.monotonic() + 120
-        while crowd.acks() < drill.min_acks + 1500 and time.monotonic() < until:
-            drill.wait_acks(100)
     drill.wait_acks(2000)
     drill.figure("flood", "/".join(f"{k}:{flood.get(k, 0)}" for k in ("sent", "acked", "refused", "lost", "doubled")))
     for k in ("lost", "doubled", "disordered", "forked", "undelivered"):
         if flood.get(k):
             drill.fail(f"pigeon-load's own audit: {k} {flood[k]}")
+    drill.judge()
+    drill.figures["acks_in_fault"] += flood["acked"]  # by pigeon-load, which read them back itself

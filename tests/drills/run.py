@@ -38,7 +38,7 @@ def arguments():
     parser.add_argument("--seconds", type=int, default=60, help="how long faults go on in a full drill")
     parser.add_argument("--kills", type=int, default=0, help="drill 1: so many kills instead of --seconds")
     parser.add_argument("--acks", type=int, default=0, help="drill 1: and so many acknowledgements")
-    parser.add_argument("--cuts", type=int, default=0, help="drill 11: so many sends in doubt")
+    parser.add_argument("--cuts", type=int, default=0, help="drills 3 and 4: so many rounds")
     options = parser.parse_args()
     options.seed = options.seed or random.randrange(1, 1 << 30)
     return options
