@@ -75,10 +75,11 @@ int sto_dir_recount(struct sto_dir *dir)
 /*
  * What the log beside the database holds goes into the database, synced: the kernel may still show pages of the log whose write
  * failed before the last end (a later sync doesn't write them), and what is appended behind them would be lost with them in a power cut.
+ * RESTART, not TRUNCATE: a log cut short by a half-done truncation would bring back older pages; a new header does not.
  */
 static int log_settle(sqlite3 *db)
 {
-    return sto_sql_error(sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
+    return sto_sql_error(sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL));
 }
 
 static int open_db(struct sto_dir *dir, const char *path, struct pgn_buf *ret_problem, struct pgn_buf *notes)
