@@ -350,6 +350,42 @@ static void one_holds_the_lease(void **state)
     assert_true(a.held);
 }
 
+/* ---- opening ---- */
+
+static void command(struct kit *k, bson_t *cmd)
+{
+    struct pgn_buf problem = {0};
+    struct sto_mongo *m;
+    bson_error_t e = {0};
+
+    assert_int_equal(sto_mongo_new(&k->mongo, &m, &problem), 0);
+    mongoc_client_t *client = sto_mongo_take(m);
+    bool ok = mongoc_client_command_simple(client, k->database, cmd, NULL, NULL, &e);
+    if (!ok)
+        print_error("%s\n", e.message);
+    assert_true(ok);
+    sto_mongo_give(m, client);
+    sto_mongo_free(&m);
+    bson_destroy(cmd);
+    pgn_buf_release(&problem);
+}
+
+static void a_wrong_index_is_refused(void **state)
+{
+    struct kit *k = kit_of(state);
+    struct pgn_buf problem = {0};
+
+    kit_shut(k);
+    command(k, BCON_NEW("dropIndexes", "messages", "index", "conv_seq"));
+    command(
+        k, BCON_NEW("createIndexes", "messages", "indexes", "[", "{", "key", "{", "seq", BCON_INT32(1), "}", "name", "conv_seq", "}", "]"));
+    assert_int_equal(kit_try_open(k, &problem), PGN_E_CONFLICT);
+    assert_non_null(strstr(pgn_buf_cstr(&problem), "the index conv_seq of"));
+    pgn_buf_release(&problem);
+    command(k, BCON_NEW("dropIndexes", "messages", "index", "conv_seq"));
+    kit_reopen(k); /* makes it again */
+}
+
 int main(void)
 {
     static const struct CMUnitTest several[] = {
@@ -361,6 +397,7 @@ int main(void)
         KIT_TEST(an_uncertain_insert_is_found_again),
         KIT_TEST(after_a_long_sleep_a_ghost_is_taken_back),
         KIT_TEST(one_holds_the_lease),
+        KIT_TEST(a_wrong_index_is_refused),
     };
 
     return kit_mongo_there() ? KIT_RUN_ON("mongodb", several) : 0;

@@ -5,12 +5,13 @@ FerretDB is no replica set: elections, and what they may roll back, are not cove
 import os
 import random
 import signal
+import subprocess
 import sys
 
 import pytest
 
 from client import Client
-from cluster import BUILD, ROOT, Cluster, http_get, wait_until
+from cluster import BUILD, ROOT, Cluster, free_block, http_get, wait_until
 from load import Load
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "mongo"))
@@ -146,6 +147,45 @@ def test_bad_options_are_told(tmp_path, ferret):
         assert process.wait(20) == 1
         assert told in cluster.log("storage")
         cluster.down()
+
+
+def start_fails(cluster, told):
+    cluster.start("nats", "redis")
+    cluster.start("storage", wait=False)
+    wait_until(lambda: told in cluster.log("storage"), 20, told)
+    cluster.kill("storage", signal.SIGKILL)
+    cluster.down()
+
+
+def test_credentials_that_are_refused(tmp_path, ferret):
+    """FerretDB's SQLite backend knows no SCRAM: it refuses, which is what is tested; that a right password is taken is not."""
+    cluster = OnMongo(tmp_path / "node", ferret.uri, 1)
+    cluster.env["PIGEON_STORAGE_MONGO_USER"] = "someone"
+    path = os.path.join(cluster.data, "secrets", "mongo-password")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as out:
+        out.write("kA93-zzQw-18vv-Lp02\n")
+    start_fails(cluster, "MongoDB refuses the credentials")
+
+
+def test_tls_with_the_right_authority_only(tmp_path, monkeypatch):
+    key, cert, port = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem"), free_block(16)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+                    "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    for name, value in (("", f"127.0.0.1:{port + 14}"), ("_CERT_FILE", cert), ("_KEY_FILE", key)):
+        monkeypatch.setenv("FERRETDB_LISTEN_TLS" + name, value)
+    server = ferretdb.Ferret(tmp_path / "ferretdb")
+    try:
+        uri = f"mongodb://127.0.0.1:{port + 14}/"
+        cluster = OnMongo(tmp_path / "right", uri, 1)
+        cluster.env.update(PIGEON_STORAGE_MONGO_TLS="true", PIGEON_STORAGE_MONGO_TLS_CA=cert)
+        cluster.start("nats", "redis", "storage")
+        cluster.down()
+        for name, settings in (("plain", {}), ("unknown", {"PIGEON_STORAGE_MONGO_TLS": "true"})):
+            cluster = OnMongo(tmp_path / name, uri, 1)
+            cluster.env.update(settings)
+            start_fails(cluster, "MongoDB does not answer")
+    finally:
+        server.stop()
 
 
 def test_people_and_sessions_are_the_same_on_both(several):
