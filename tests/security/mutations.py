@@ -57,7 +57,8 @@ MUTATIONS = [
     m(5, "the size of a message in fragments", MALFORMED + "test_frames_against_rfc_6455[over the limit in pieces]", ("services/gateway/gw_ws.c", "if (p->head.len > limit || p->msg.len > limit - p->head.len)", "if (p->head.len > limit)")),
     # ---- 6: injection ----
     m(6, "ids are checked before they become subjects", FILES + "test_names_never_become_subjects", ("common/base/id.c", "if (!lower_or_digit(user[i]) && user[i] != '_' && user[i] != '-')", "if (user[i] == ' ')")),
-    m(6, "file ids are checked before they become paths", REST + "files.py::test_paths_lead_nowhere", ("services/api/call.c", 'return strspn(id, "0123456789abcdef") == API_FILE_ID_LEN && !id[API_FILE_ID_LEN];', "return id[0] != 0;")),
+    m(6, "file ids are checked before they become paths", "tests/unit/api/test_router", ("services/api/call.c", 'return strspn(id, "0123456789abcdef") == API_FILE_ID_LEN && !id[API_FILE_ID_LEN];', "return id[0] != 0;")),
+    m(6, "paths have no steps upwards", "tests/unit/common/svc/test_http", ("common/svc/http_request.c", "return segments_ok(out) && pgn_utf8_valid(out, len);", "return pgn_utf8_valid(out, len);")),
     # ---- 7: login ----
     m(7, "lockout in one step", [LOGIN + "test_guesses_side_by_side_do_not_slip_through", "tests/unit/api/test_guard"],
       ("services/api/lockout.c", "        c->failures++;", "        (void)c;"), ("services/api/lockout.c", "if (!wait && kv_count(l, k) > limit)", "if (0)"),

@@ -50,7 +50,8 @@ class Copy:
             failed = done.returncode == 1 and re.search(r"^\d+ failed", text.splitlines()[-1] if text else "")
         else:
             failed = done.returncode not in (0, 126, 127)
-        return done.returncode == 0 and " skipped" not in text, bool(failed), text
+        skipped = "-m" in command and " skipped" in text.splitlines()[-1]
+        return done.returncode == 0 and not skipped, bool(failed), text
 
 
 def change(copy, edits):
