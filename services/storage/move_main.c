@@ -50,10 +50,11 @@ static int move(const struct pgn_config *config, const struct arguments *a)
     if (!error)
         error = a->in ? sto_import(store, a->file, &moved, &problem) : sto_export(store, a->file, &moved, &problem);
     int code = error ? say(error, &problem) : EXIT_DONE;
+    uint64_t chunks = moved.chunks + (a->in ? moved.skipped : 0);
     if (!error)
         printf("%s %llu rows in %llu chunks (%llu of them were there), store %s, commit %llu\n", a->in ? "Imported" : "Exported",
-               (unsigned long long)moved.rows, (unsigned long long)(moved.chunks + (a->in ? moved.skipped : 0)),
-               (unsigned long long)moved.skipped, store->ops->name, (unsigned long long)store->ops->last_commit(store));
+               (unsigned long long)moved.rows, (unsigned long long)chunks, (unsigned long long)moved.skipped, store->ops->name,
+               (unsigned long long)store->ops->last_commit(store));
     if (store)
         store->ops->close(store);
     pgn_buf_release(&problem);

@@ -15,9 +15,11 @@ step documents sh -c 'build/debug/pigeon config doc | diff -u docs/CONFIG.md - &
 step cppcheck cppcheck -q -j"$(nproc)" --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
     --suppressions-list=tests/lint/cppcheck.txt -I. -Ibuild/debug/gen -D_GNU_SOURCE -UPGN_FUZZ \
     -DPROTOBUF_C_VERSION_NUMBER=1004001 -DPROTOBUF_C_MIN_COMPILER_VERSION=1000000 common services clients/cli loadtest
+mongo=$(pkg-config --cflags-only-I libmongoc-1.0 | sed 's/-I/-isystem /g')
+export mongo
 tidy() {
     git ls-files 'common/*.c' 'services/*.c' 'clients/cli/*.c' 'loadtest/*.c' | xargs -P"$(nproc)" -n 6 sh -c \
-        'clang-tidy-14 --quiet "$@" -- -std=gnu11 -D_GNU_SOURCE -DPGN_VERSION="\"lint\"" -I. -isystem build/debug/gen 2>/dev/null' tidy
+        'clang-tidy-14 --quiet "$@" -- -std=gnu11 -D_GNU_SOURCE -DPGN_VERSION="\"lint\"" -I. -isystem build/debug/gen $mongo 2>/dev/null' tidy
 }
 step tidy tidy
 exit $status
