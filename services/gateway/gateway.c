@@ -98,8 +98,11 @@ static const void *topic_key(const void *value, size_t *ret_len)
 
 int gw_init(struct pgn_svc *svc)
 {
-    static struct gateway *the_gateway; /* one a process, and never freed: see gw_fini; a simulated one (tests/sim) has several */
-    struct gateway *gw = the_gateway = pgn_calloc(1, sizeof *gw);
+    /* One a process, and never freed: see gw_fini; a simulated one (tests/sim) has several. volatile: else the compiler drops it, and it is
+     * a leak. */
+    static struct gateway *volatile the_gateway;
+    struct gateway *gw = pgn_calloc(1, sizeof *gw);
+    the_gateway = gw;
     gw->svc = svc;
     gw->config = svc->config;
     gw->loop = svc->loop;
