@@ -100,7 +100,7 @@ int gw_init(struct pgn_svc *svc)
 {
     /* One a process, and never freed: see gw_fini; a simulated one (tests/sim) has several. volatile: else the compiler drops it, and it is
      * a leak. */
-    static struct gateway *volatile the_gateway;
+    static struct gateway *volatile the_gateway __attribute__((unused));
     struct gateway *gw = pgn_calloc(1, sizeof *gw);
     the_gateway = gw;
     gw->svc = svc;

@@ -200,7 +200,7 @@ static bool count_row(void *ctx, struct sto_slice key, struct sto_slice value)
 static int is_empty(struct sto_parts *p, bool *ret_empty)
 {
     static const uint8_t last[STO_KEY_MAX] = {[0 ... STO_KEY_MAX - 1] = 0xff};
-    uint64_t users, sessions, audit, bad, rows = 0;
+    uint64_t users, sessions, audit = 0, bad = 0, rows = 0;
     int error = p->kv->ops->scan(p->kv, NULL, STO_CF_MAIN, sto_slice_of("", 0), sto_slice_of(last, sizeof last), false, count_row, &rows);
 
     if (!error)
