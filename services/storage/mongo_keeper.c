@@ -1,4 +1,8 @@
-/* The keeper: a thread of the MongoDB store that follows the ledger, notes how far it is, and holds or watches the writer's lease. */
+/*
+ * Two threads of the MongoDB store. The keeper follows the ledger, notes how far it is, and sweeps; it may wait for a commit that
+ * takes long. The leaser holds or watches the writer's lease, and waits for nothing but the server: else a slow commit would cost the
+ * lease.
+ */
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/random.h"
@@ -32,19 +36,34 @@ static void lease_turn(struct sto_mongo_store *s)
     else if (held)
         sto_lease_release(s->mongo, &s->lease);
     pthread_mutex_lock(&s->keeper_lock);
-    if (s->on_active && held != s->lease.held)
-        s->on_active(s->active_ctx, s->lease.held);
+    s->writer = s->lease.held;
+    if (s->on_active && held != s->writer)
+        s->on_active(s->active_ctx, s->writer);
 }
 
-static void keep(struct sto_mongo_store *s)
+static void *leaser(void *arg)
+{
+    struct sto_mongo_store *s = arg;
+
+    pthread_mutex_lock(&s->keeper_lock);
+    while (!s->ending) {
+        lease_turn(s);
+        wait_step(s);
+    }
+    pthread_mutex_unlock(&s->keeper_lock);
+    sto_lease_release(s->mongo, &s->lease);
+    return NULL;
+}
+
+static void keep(struct sto_mongo_store *s, bool writer)
 {
     int error = sto_ledger_refresh(s->ledger);
 
     if (!error)
         error = sto_ledger_note_applied(s->ledger);
-    if (!error && s->lease.held)
+    if (!error && writer)
         error = sto_ledger_trim(s->ledger);
-    if (!error && s->lease.held && pgn_mono_ms() - s->swept_ms > SWEEP_MS) {
+    if (!error && writer && pgn_mono_ms() - s->swept_ms > SWEEP_MS) {
         s->swept_ms = pgn_mono_ms();
         sto_mongo_sweep(s);
     }
@@ -56,14 +75,14 @@ static void *keeper(void *arg)
 
     pthread_mutex_lock(&s->keeper_lock);
     while (!s->ending) {
-        lease_turn(s);
+        bool writer = s->writer;
+
         pthread_mutex_unlock(&s->keeper_lock);
-        keep(s);
+        keep(s, writer);
         pthread_mutex_lock(&s->keeper_lock);
         wait_step(s);
     }
     pthread_mutex_unlock(&s->keeper_lock);
-    sto_lease_release(s->mongo, &s->lease);
     return NULL;
 }
 
@@ -75,16 +94,18 @@ void sto_keeper_start(struct sto_mongo_store *s)
     sto_hex(random, sizeof random, s->lease.owner);
     s->swept_ms = pgn_mono_ms();
     s->keeper_runs = pthread_create(&s->keeper, NULL, keeper, s) == 0;
+    s->leaser_runs = pthread_create(&s->leaser, NULL, leaser, s) == 0;
 }
 
 void sto_keeper_stop(struct sto_mongo_store *s)
 {
-    if (!s->keeper_runs)
-        return;
     pthread_mutex_lock(&s->keeper_lock);
     s->ending = true;
     pthread_cond_broadcast(&s->keeper_wake);
     pthread_mutex_unlock(&s->keeper_lock);
-    pthread_join(s->keeper, NULL);
-    s->keeper_runs = false;
+    if (s->leaser_runs)
+        pthread_join(s->leaser, NULL);
+    if (s->keeper_runs)
+        pthread_join(s->keeper, NULL);
+    s->leaser_runs = s->keeper_runs = false;
 }
