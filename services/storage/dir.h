@@ -20,7 +20,7 @@ enum { STO_DIR_SCHEMA = 1 };
 int sto_dir_open(const char *path, struct sto_people *people, struct sto_dir **ret_dir, struct pgn_buf *ret_problem,
                  struct pgn_buf *notes) PGN_MUST_USE;
 void sto_dir_close(struct sto_dir **dir);
-int sto_dir_sync_off(struct sto_dir *dir) PGN_MUST_USE; /* a planted fault: commits are not synced */
+int sto_dir_sync_off(struct sto_dir *dir) PGN_MUST_USE;      /* a planted fault: commits are not synced */
 void sto_dir_bind(struct sto_dir *dir, struct sto_log *log); /* for groups of sessions and rights on files */
 
 int sto_dir_begin(struct sto_dir *dir) PGN_MUST_USE;

@@ -67,8 +67,8 @@ struct sto_kv_ops {
     uint64_t (*bytes)(struct sto_kv *kv); /* on disk */
     /*
      * Of engines that other processes write to as well; NULL elsewhere. A group commit stands between begin and end; *ret_moved: rows read
-     * before may be old. write may then answer PGN_E_STALE: somebody else wrote first, nothing was stored, all is to be read and done again.
-     * confirm, instead of a write when there is nothing to write: PGN_E_STALE when what was read was not the newest.
+     * before may be old. write may then answer PGN_E_STALE: somebody else wrote first, nothing was stored, all is to be read and done
+     * again. confirm, instead of a write when there is nothing to write: PGN_E_STALE when what was read was not the newest.
      */
     int (*commit_begin)(struct sto_kv *kv, bool *ret_moved);
     void (*commit_end)(struct sto_kv *kv);

@@ -182,19 +182,17 @@ static void ghost_remove(struct sto_ledger *l, mongoc_client_t *client, uint64_t
 static int ghost_check(struct sto_ledger *l, mongoc_client_t *client, uint64_t n)
 {
     struct sto_ledger_meta meta;
-    int error;
 
     if (!lapsed(l))
         return 0;
-    if ((error = sto_ledger_meta_load(l, client, &meta)) != 0)
+    if (sto_ledger_meta_load(l, client, &meta) != 0)
         return PGN_E_UNCERTAIN;
     if (n > meta.truncated)
         return 0;
     pgn_log(PGN_WARN, "this instance slept: entry %llu came after its place was removed, it is taken back", (unsigned long long)n);
     ghost_remove(l, client, n);
     l->reload = true;
-    error = catch_up(l, client);
-    return error ? PGN_E_UNAVAILABLE : PGN_E_STALE;
+    return catch_up(l, client) != 0 ? PGN_E_UNAVAILABLE : PGN_E_STALE;
 }
 
 /* Somebody was first, and what he appended is applied now. */

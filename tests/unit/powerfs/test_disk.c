@@ -201,7 +201,8 @@ static void random_step(struct pfs_disk *d, struct model *m, uint64_t ino)
     case 0:
         sync_now(d, ino);
         *m = (struct model){.live_size = m->live_size, .synced_size = m->live_size};
-        memcpy(m->live, pfs_node(d, ino)->live.data, m->live_size);
+        if (m->live_size) /* else there are no bytes to point to */
+            memcpy(m->live, pfs_node(d, ino)->live.data, m->live_size);
         memcpy(m->synced, m->live, SIZE_MAX_);
         return;
     case 1:
