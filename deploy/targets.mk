@@ -1,5 +1,5 @@
 # Targets that run things; the work is in scripts, so that each can be read and run alone.
-.PHONY: sim cluster cluster-down cluster-status bench-store help up down status logs web test lint docs bench-campus drills drills-plants clean security-mutations
+.PHONY: sim cluster cluster-down cluster-status bench-store help up down status logs web test lint docs bench-campus drills drills-plants clean security-mutations conformance-java
 
 ## make up              installs what is missing, builds, starts Pigeon, waits until it is ready
 ##                      PIGEON_HTTP_PORT=8080 PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
@@ -61,6 +61,9 @@ sim:
 	@$(MAKE) --no-print-directory -s PROFILE=sim -j$(shell nproc) build/sim/pigeon-sim
 	@build/sim/pigeon-sim $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)) $(if $(FIRST),--first $(FIRST)) \
 		$(if $(PLANT),--plant $(PLANT)) $(if $(VERBOSE),--verbose)
+## make conformance-java   the stores' suite on mongo-java-server, a second server that speaks MongoDB's protocol
+conformance-java:
+	@tests/mongo/java_server.sh
 ## make drills          the ten drills of docs/RELIABILITY.md, a line each; ONLY=1,5 SEED=7 SHORT=1 KILLS=1000
 ##                      PLANT=ack-before-commit|dedup-off|seq-from-redis|sync-off|drop-publish: must then fail
 drills:

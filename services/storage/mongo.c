@@ -108,6 +108,7 @@ int sto_mongo_new(const struct sto_mongo_options *o, struct sto_mongo **ret_mong
     struct sto_mongo *m = pgn_calloc(1, sizeof *m);
     m->pool = pool;
     m->database = pgn_strdup(o->database);
+    m->any_version = o->any_version;
     *ret_mongo = m;
     return 0;
 }
@@ -173,7 +174,7 @@ static int check_version(struct sto_mongo *m, const bson_t *info, int64_t wire, 
 
     m->ferret = *ferret || bson_iter_init_find(&it, info, "ferretdb") || bson_iter_init_find(&it, info, "ferretdbFeatures");
     snprintf(m->version, sizeof m->version, "%s%.40s", m->ferret ? "FerretDB " : "", *ferret ? ferret : text_of(info, "version"));
-    if (m->ferret || wire >= WIRE_4_4)
+    if (m->ferret || m->any_version || wire >= WIRE_4_4)
         return 0;
     pgn_buf_printf(ret_problem, "this is MongoDB %s: too old, Pigeon needs 4.4 or newer", m->version);
     return PGN_E_CONFLICT;

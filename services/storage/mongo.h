@@ -25,6 +25,7 @@ struct sto_mongo_options {
     bool tls;
     const char *tls_ca, *tls_cert; /* PEM files, "": the system's, none */
     uint32_t timeout_ms;           /* of one operation; 0: 10 s */
+    bool any_version;              /* tests: also a server that says it is older than 4.4 */
 };
 
 struct sto_mongo {
@@ -32,7 +33,7 @@ struct sto_mongo {
     char *database;
     bool ferret;      /* FerretDB: pushes down only equality on a string _id */
     char version[64]; /* as the server says it */
-    bool checked;
+    bool checked, any_version;
 };
 
 /* Only makes the pool: no connection yet. PGN_E_INVALID: ret_problem says what is wrong with the options. */

@@ -61,7 +61,10 @@ static void mongo_options(struct kit *k)
 
     pgn_random(&random, sizeof random);
     snprintf(k->database, sizeof k->database, "t%016llx", (unsigned long long)random);
-    k->mongo = (struct sto_mongo_options){.uri = getenv("PIGEON_MONGO_URI"), .database = k->database, .timeout_ms = 120000};
+    k->mongo = (struct sto_mongo_options){.uri = getenv("PIGEON_MONGO_URI"),
+                                          .database = k->database,
+                                          .timeout_ms = 120000,
+                                          .any_version = getenv("PIGEON_MONGO_ANY_VERSION") != NULL};
     k->options.mongo = &k->mongo;
 }
 
