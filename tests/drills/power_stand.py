@@ -274,7 +274,9 @@ class Stand:
         return sum(len(s.acked) for s in self.sources)
 
     def acked_between(self, begin, end):
-        """How many acknowledgements came then (Unix times)."""
+        """How many acknowledgements came then (Unix times); none when the end comes first: an outage shorter than what was under way."""
+        if end <= begin:
+            return 0
         return sum(bisect.bisect_left(t, end) - bisect.bisect_right(t, begin) for t in (s.acked.times for s in self.sources))
 
     def people_acked(self):
