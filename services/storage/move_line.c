@@ -367,7 +367,8 @@ static bool message_back(const Pigeon__ExportMessage *m, struct pgn_buf *value)
 
     if (m->n_edits > STO_EDITS_MAX || !m->message)
         return false;
-    memcpy(row.edit, m->edits, m->n_edits * sizeof(uint64_t));
+    if (m->n_edits)
+        memcpy(row.edit, m->edits, m->n_edits * sizeof(uint64_t));
     pgn_pb_pack(m->message, &packed);
     row.message = sto_slice_buf(&packed);
     sto_msg_row_put(value, &row);

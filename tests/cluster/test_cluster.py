@@ -15,12 +15,13 @@ from cluster import wait_until
 from three import NODES, Three, why_not
 
 USERS = 300
+RATE = os.environ.get("PIGEON_CLUSTER_RATE", "300")  # messages/s; FerretDB carries some 40
 
 
 def load(three, secs, tokens="tokens.csv"):
     """pigeon-load through Nginx, running."""
     program = os.path.join(three.build, "pigeon-load")
-    return subprocess.Popen([program, "pairs", "--url", three.ws_url, "--tokens", os.path.join(three.data, tokens), "--rate", "300", "--secs", str(secs), "--json"],
+    return subprocess.Popen([program, "pairs", "--url", three.ws_url, "--tokens", os.path.join(three.data, tokens), "--rate", RATE, "--secs", str(secs), "--json"],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
