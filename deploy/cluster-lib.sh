@@ -91,6 +91,7 @@ make_node() {
         fail "there is a network namespace $ns that this cluster did not make"
     fi
     if ! ip -n "$ns" link show eth0 >/dev/null 2>&1; then
+        grep -qxF "link $link" "$data/made" || made "link $link"
         ip link add "$link" type veth peer name eth0 netns "$ns"
         ip link set "$link" master "$bridge" up
     fi
@@ -116,10 +117,13 @@ heal() {
 }
 
 unmake() {
+    for l in $(lines "$data/made" link); do # with its namespace it would go too, but the kernel takes its time
+        ! ip link show "$l" >/dev/null 2>&1 || ip link del "$l"
+    done
     for ns in $(lines "$data/made" namespace); do
         [ -e "/run/netns/$ns" ] || continue
         for p in $(ip netns pids "$ns"); do kill -KILL "$p" 2>/dev/null || true; done
-        ip netns del "$ns" # its link goes with it
+        ip netns del "$ns"
     done
     for b in $(lines "$data/made" bridge); do
         ! ip link show "$b" >/dev/null 2>&1 || ip link del "$b"
