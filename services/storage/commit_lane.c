@@ -62,7 +62,8 @@ struct sto_commit_lane {
     struct pgn_node waiting;
     size_t waiting_items;
     bool running, failed;
-    uint64_t began_ms; /* of the newest group */
+    uint64_t began_ms;      /* of the newest group */
+    struct group *in_doubt; /* failed, but may be stored: recovery knows */
     struct pgn_timer gap, recover;
 };
 
@@ -227,6 +228,36 @@ static void refuse_waiting(struct sto_commit_lane *lane, int error)
     lane->waiting_items = 0;
 }
 
+/*
+ * A commit failed and may be stored. When the store is well again it is there or not; it is durable with the next one that is synced.
+ * Then what it changes is published first, else who left a group in it would be sent what comes after. Where several services write
+ * (lease_watch) a number does not tell whose commit it is: there the sync that StoreUp asks for heals alone.
+ */
+static void in_doubt_check(struct sto_commit_lane *lane)
+{
+    struct sto_store *store = lane->service->store;
+    struct group *g = lane->in_doubt;
+
+    if (!g || (!store->ops->lease_watch && store->ops->last_commit(store) >= g->effects.commit))
+        return;
+    lane->in_doubt = NULL;
+    group_free(g);
+}
+
+static void in_doubt_publish(struct sto_commit_lane *lane)
+{
+    struct group *g = lane->in_doubt;
+
+    lane->in_doubt = NULL;
+    if (!g)
+        return;
+    sto_outbox_policies(&g->out, &g->effects, lane->service->store->epoch);
+    sto_outbox_events(&g->out, &g->effects);
+    if (!sto_outbox_publish(&g->out, lane->service->svc->bus, 0))
+        sto_doubt(lane->service);
+    group_free(g);
+}
+
 static void group_done(struct pgn_job *job) /* loop */
 {
     struct group *g = PGN_CONTAINER(job, struct group, job);
@@ -236,13 +267,17 @@ static void group_done(struct pgn_job *job) /* loop */
     if (g->error) {
         fail(lane, g);
         refuse_waiting(lane, PGN_E_UNAVAILABLE);
+        if (g->error == PGN_E_UNCERTAIN && !lane->in_doubt)
+            lane->in_doubt = g;
     } else {
+        in_doubt_publish(lane);
         kick(lane); /* the committer goes on while this publishes */
         results_count(g);
         if (!sto_outbox_publish(&g->out, lane->service->svc->bus, lane->service->faults.drop_publish ? 10 : 0))
             sto_doubt(lane->service);
     }
-    group_free(g);
+    if (lane->in_doubt != g)
+        group_free(g);
     sto_drain_check(lane->service);
 }
 
@@ -332,6 +367,7 @@ static void recovery_done(struct pgn_job *job)
         pgn_log(PGN_INFO, "the store can be written again");
         lane->failed = false;
         sto_gauge(STO_M_FAILED, 0);
+        in_doubt_check(lane);
         sto_announce(lane->service); /* the commit that failed may be there now, and nobody was told of it */
         kick(lane);
     }
@@ -420,6 +456,8 @@ void sto_commit_lane_free(struct sto_commit_lane **lane)
     refuse_waiting(*lane, PGN_E_UNAVAILABLE);
     pgn_workers_free(&(*lane)->committer);
     pgn_mailbox_free(&(*lane)->mailbox);
+    if ((*lane)->in_doubt)
+        group_free((*lane)->in_doubt);
     free(*lane);
     *lane = NULL;
 }

@@ -25,6 +25,7 @@ struct sto_effects {
     Pigeon__Changed **policies;
     size_t policy_count, policy_cap;
     size_t messages, dups; /* stored now; found to be retries */
+    uint64_t commit;       /* the newest commit number of what was to be stored; 0: nothing was */
 };
 
 void sto_effects_init(struct sto_effects *e, struct pgn_arena *arena);

@@ -113,11 +113,12 @@ int sto_counters_read(struct sto_log *log)
     int error = meta_get(log, "counters");
     size_t at = 0;
 
-    if (error == PGN_E_NOT_FOUND)
+    if (error == PGN_E_NOT_FOUND) {
+        log->n = (struct sto_counters){0}; /* also when the very first commit failed */
         error = 0;
-    else if (error)
+    } else if (error) {
         return error;
-    else
+    } else {
         for (size_t i = 0; i < PGN_COUNT(values); i++) {
             unsigned shift = 0;
 
@@ -129,6 +130,7 @@ int sto_counters_read(struct sto_log *log)
                 shift += 7;
             } while (log->value.data[at++] & 0x80);
         }
+    }
     publish_counters(log);
     return error;
 }

@@ -229,6 +229,7 @@ static int finish(struct sto_committing *c, void (*before_write)(void *ctx), voi
         error = sto_txn_write(&c->txn, false); /* is what the answers say still so? */
     } else {
         counters_write(c);
+        c->effects->commit = log->n.commit;
         if (before_write)
             before_write(ctx);
         PGN_FAULT_POINT("before-commit");
