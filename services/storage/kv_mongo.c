@@ -190,15 +190,22 @@ static void in_filter(const struct sto_slice *keys, size_t count, bson_t *ret_fi
     bson_destroy(&id);
 }
 
+/* A document's key (STO_KEY_MAX bytes of room) and value; false: it is no row, or removed. */
+static bool row_of(const bson_t *doc, uint8_t *key, size_t *ret_len, struct sto_slice *ret_value)
+{
+    bson_iter_t it;
+
+    return value_of(doc, ret_value) == 0 && bson_iter_init_find(&it, doc, "_id") && BSON_ITER_HOLDS_UTF8(&it) &&
+           sto_unhex(bson_iter_utf8(&it, NULL), key, STO_KEY_MAX, ret_len);
+}
+
 static void in_take(const bson_t *doc, const struct sto_slice *keys, size_t count, struct pgn_buf *ret_values)
 {
     uint8_t key[STO_KEY_MAX];
     struct sto_slice value = {0};
-    bson_iter_t it;
     size_t len;
 
-    if (value_of(doc, &value) != 0 || !bson_iter_init_find(&it, doc, "_id") || !BSON_ITER_HOLDS_UTF8(&it) ||
-        !sto_unhex(bson_iter_utf8(&it, NULL), key, sizeof key, &len))
+    if (!row_of(doc, key, &len, &value))
         return;
     for (size_t i = 0; i < count; i++) /* the same key may be asked for twice */
         if (keys[i].len == len && memcmp(keys[i].data, key, len) == 0) {
@@ -257,11 +264,9 @@ static bool scan_visit(const bson_t *doc, sto_kv_visit *visit, void *ctx)
 {
     uint8_t key[STO_KEY_MAX];
     struct sto_slice value = {0};
-    bson_iter_t it;
     size_t len;
 
-    if (value_of(doc, &value) != 0 || !bson_iter_init_find(&it, doc, "_id") || !BSON_ITER_HOLDS_UTF8(&it) ||
-        !sto_unhex(bson_iter_utf8(&it, NULL), key, sizeof key, &len))
+    if (!row_of(doc, key, &len, &value))
         return true;
     return visit(ctx, sto_slice_of(key, len), value);
 }

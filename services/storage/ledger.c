@@ -150,18 +150,6 @@ int sto_ledger_recover(struct sto_ledger *l)
 
 /* ---- appending ---- */
 
-static int insert(struct sto_ledger *l, mongoc_client_t *client, const bson_t *doc)
-{
-    mongoc_collection_t *c = sto_mongo_collection(l->mongo, client, STO_LEDGER);
-    bson_error_t e;
-    bson_t reply;
-    int error = mongoc_collection_insert_one(c, doc, NULL, &reply, &e) ? 0 : sto_mongo_error(&e, &reply, true);
-
-    bson_destroy(&reply);
-    mongoc_collection_destroy(c);
-    return error;
-}
-
 static void ghost_remove(struct sto_ledger *l, mongoc_client_t *client, uint64_t n)
 {
     mongoc_collection_t *c = sto_mongo_collection(l->mongo, client, STO_LEDGER);
@@ -211,7 +199,7 @@ static int append(struct sto_ledger *l, mongoc_client_t *client, const struct st
     int error;
 
     sto_ledger_hook(STO_HOOK_BEFORE_INSERT);
-    error = insert(l, client, doc);
+    error = sto_mongo_insert(l->mongo, client, STO_LEDGER, doc);
     if (!error && sto_ledger_hook(STO_HOOK_UNCERTAIN))
         error = PGN_E_UNCERTAIN;
     if (error == PGN_E_CONFLICT)

@@ -18,20 +18,15 @@ uint64_t sto_boot_ms(void)
 
 static int make(struct sto_ledger *l, mongoc_client_t *client)
 {
-    mongoc_collection_t *c = sto_mongo_collection(l->mongo, client, STO_META);
     char epoch[17];
     uint64_t random;
-    bson_error_t e;
-    bson_t reply;
 
     pgn_random(&random, sizeof random);
     snprintf(epoch, sizeof epoch, "%016" PRIx64, random);
     bson_t *doc = BCON_NEW("_id", STO_LEDGER, "schema", BCON_INT32(STO_LEDGER_SCHEMA), "applied", BCON_INT64(0), "truncated", BCON_INT64(0),
                            "epoch", BCON_UTF8(epoch));
-    int error = mongoc_collection_insert_one(c, doc, NULL, &reply, &e) ? 0 : sto_mongo_error(&e, &reply, true);
-    bson_destroy(&reply);
+    int error = sto_mongo_insert(l->mongo, client, STO_META, doc);
     bson_destroy(doc);
-    mongoc_collection_destroy(c);
     return error == PGN_E_CONFLICT ? 0 : error; /* another instance was first */
 }
 
@@ -64,15 +59,11 @@ int sto_ledger_meta_load(struct sto_ledger *l, mongoc_client_t *client, struct s
 
 int sto_ledger_meta_raise(struct sto_ledger *l, mongoc_client_t *client, const char *name, uint64_t n)
 {
-    mongoc_collection_t *c = sto_mongo_collection(l->mongo, client, STO_META);
     bson_t *filter = BCON_NEW("_id", STO_LEDGER, name, "{", "$lt", BCON_INT64((int64_t)n), "}");
-    bson_t *set = BCON_NEW("$set", "{", name, BCON_INT64((int64_t)n), "}"), reply;
-    bson_error_t e;
-    int error = mongoc_collection_update_one(c, filter, set, NULL, &reply, &e) ? 0 : sto_mongo_error(&e, &reply, true);
+    bson_t *set = BCON_NEW("$set", "{", name, BCON_INT64((int64_t)n), "}");
+    int error = sto_mongo_update(l->mongo, client, STO_META, filter, set, NULL);
 
-    bson_destroy(&reply);
     bson_destroy(filter);
     bson_destroy(set);
-    mongoc_collection_destroy(c);
     return error;
 }

@@ -102,15 +102,12 @@ static uint64_t old_enough(struct sto_ledger *l)
 
 static int remove_until(struct sto_ledger *l, mongoc_client_t *client, uint64_t n)
 {
-    mongoc_collection_t *c = sto_mongo_collection(l->mongo, client, STO_LEDGER);
     char id[STO_LEDGER_ID_BYTES];
-    bson_error_t e;
 
     sto_ledger_id(n, id);
     bson_t *filter = BCON_NEW("_id", "{", "$lte", BCON_UTF8(id), "}");
-    int error = mongoc_collection_delete_many(c, filter, NULL, NULL, &e) ? 0 : sto_mongo_error(&e, NULL, true);
+    int error = sto_mongo_remove(l->mongo, client, STO_LEDGER, filter);
     bson_destroy(filter);
-    mongoc_collection_destroy(c);
     return error;
 }
 

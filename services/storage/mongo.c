@@ -235,28 +235,3 @@ int sto_mongo_check(struct sto_mongo *m, struct pgn_buf *ret_problem)
     m->checked = !error;
     return error;
 }
-
-/* ---- reading one ---- */
-
-int sto_mongo_get(struct sto_mongo *m, mongoc_client_t *client, const char *collection, const char *id, bson_t *ret)
-{
-    mongoc_collection_t *c = sto_mongo_collection(m, client, collection);
-    bson_t *filter = BCON_NEW("_id", BCON_UTF8(id)), *opts = BCON_NEW("limit", BCON_INT64(1), "singleBatch", BCON_BOOL(true));
-    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(c, filter, opts, NULL);
-    const bson_t *doc;
-    bson_error_t e;
-    int error = PGN_E_NOT_FOUND;
-
-    if (mongoc_cursor_next(cursor, &doc)) {
-        bson_destroy(ret);
-        bson_copy_to(doc, ret);
-        error = 0;
-    } else if (mongoc_cursor_error(cursor, &e)) {
-        error = sto_mongo_error(&e, NULL, false);
-    }
-    mongoc_cursor_destroy(cursor);
-    bson_destroy(filter);
-    bson_destroy(opts);
-    mongoc_collection_destroy(c);
-    return error;
-}

@@ -51,6 +51,12 @@ mongoc_collection_t *sto_mongo_collection(struct sto_mongo *m, mongoc_client_t *
 int sto_mongo_error(const bson_error_t *error, const bson_t *reply, bool write);
 /* find_one({_id: id}): into *ret (initialised by the caller with bson_init, replaced). PGN_E_NOT_FOUND. */
 int sto_mongo_get(struct sto_mongo *m, mongoc_client_t *client, const char *collection, const char *id, bson_t *ret) PGN_MUST_USE;
+/* mongo_documents.c. PGN_E_CONFLICT: there is one with this _id. */
+int sto_mongo_insert(struct sto_mongo *m, mongoc_client_t *client, const char *collection, const bson_t *doc) PGN_MUST_USE;
+/* One document; ret_matched (may be NULL): whether there was one. */
+int sto_mongo_update(struct sto_mongo *m, mongoc_client_t *client, const char *collection, const bson_t *filter, const bson_t *update,
+                     bool *ret_matched) PGN_MUST_USE;
+int sto_mongo_remove(struct sto_mongo *m, mongoc_client_t *client, const char *collection, const bson_t *filter) PGN_MUST_USE; /* all */
 
 /* ---- guarded puts ---- */
 

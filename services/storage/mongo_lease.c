@@ -15,31 +15,21 @@
 /* Sets owner and counter where they are still what was seen. */
 static int change(struct sto_mongo *m, mongoc_client_t *client, const struct sto_lease *lease, const char *owner, bool *ret_changed)
 {
-    mongoc_collection_t *c = sto_mongo_collection(m, client, STO_META);
     bson_t *filter = BCON_NEW("_id", WRITER, "owner", BCON_UTF8(lease->seen_owner), "renewed", BCON_INT64((int64_t)lease->renewed));
-    bson_t *set = BCON_NEW("$set", "{", "owner", BCON_UTF8(owner), "renewed", BCON_INT64((int64_t)lease->renewed + 1), "}"), reply;
-    bson_error_t e;
-    bson_iter_t it;
-    int error = mongoc_collection_update_one(c, filter, set, NULL, &reply, &e) ? 0 : sto_mongo_error(&e, &reply, true);
+    bson_t *set = BCON_NEW("$set", "{", "owner", BCON_UTF8(owner), "renewed", BCON_INT64((int64_t)lease->renewed + 1), "}");
+    int error = sto_mongo_update(m, client, STO_META, filter, set, ret_changed);
 
-    *ret_changed = !error && bson_iter_init_find(&it, &reply, "matchedCount") && bson_iter_as_int64(&it) == 1;
-    bson_destroy(&reply);
     bson_destroy(filter);
     bson_destroy(set);
-    mongoc_collection_destroy(c);
     return error;
 }
 
 static int make(struct sto_mongo *m, mongoc_client_t *client)
 {
-    mongoc_collection_t *c = sto_mongo_collection(m, client, STO_META);
-    bson_t *doc = BCON_NEW("_id", WRITER, "owner", BCON_UTF8(""), "renewed", BCON_INT64(0)), reply;
-    bson_error_t e;
-    int error = mongoc_collection_insert_one(c, doc, NULL, &reply, &e) ? 0 : sto_mongo_error(&e, &reply, true);
+    bson_t *doc = BCON_NEW("_id", WRITER, "owner", BCON_UTF8(""), "renewed", BCON_INT64(0));
+    int error = sto_mongo_insert(m, client, STO_META, doc);
 
-    bson_destroy(&reply);
     bson_destroy(doc);
-    mongoc_collection_destroy(c);
     return error == PGN_E_CONFLICT ? 0 : error;
 }
 

@@ -4,21 +4,6 @@
 
 #include <stdlib.h>
 
-static int memory_stats(struct sto_store *s, struct pgn_arena *arena, Pigeon__StoreStats *ret)
-{
-    sto_parts_stats(sto_parts_of(s), arena, ret);
-    return 0;
-}
-static int no_backup(struct sto_store *s, const char *name, struct pgn_arena *arena, Pigeon__BackupInfo *ret)
-{
-    (void)s, (void)name, (void)arena, (void)ret;
-    return PGN_E_INVALID;
-}
-static int no_backups(struct sto_store *s, struct pgn_arena *arena, Pigeon__BackupList *ret)
-{
-    (void)s, (void)arena, (void)ret;
-    return 0;
-}
 static void memory_close(struct sto_store *s)
 {
     sto_parts_release(sto_parts_of(s));
@@ -36,10 +21,10 @@ static const struct sto_store_ops memory_ops = {
     .dir_session = sto_parts_dir_session,
     .dir_end = sto_parts_dir_end,
     .audit_verify = sto_parts_audit_verify,
-    .stats = memory_stats,
-    .backup = no_backup,
-    .backup_list = no_backups,
-    .restore = no_backup,
+    .stats = sto_parts_stats_only,
+    .backup = sto_parts_no_backup,
+    .backup_list = sto_parts_no_backups,
+    .restore = sto_parts_no_backup,
     .close = memory_close,
 };
 

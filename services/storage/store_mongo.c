@@ -140,22 +140,6 @@ static int mongo_audit_verify(struct sto_store *base, uint64_t *ret_count, uint6
 
 /* ---- the rest ---- */
 
-static int mongo_stats(struct sto_store *base, struct pgn_arena *arena, Pigeon__StoreStats *ret)
-{
-    sto_parts_stats(sto_parts_of(base), arena, ret);
-    return 0;
-}
-static int no_backup(struct sto_store *s, const char *name, struct pgn_arena *arena, Pigeon__BackupInfo *ret)
-{
-    (void)s, (void)name, (void)arena, (void)ret;
-    return PGN_E_INVALID;
-}
-static int no_backups(struct sto_store *s, struct pgn_arena *arena, Pigeon__BackupList *ret)
-{
-    (void)s, (void)arena, (void)ret;
-    return 0;
-}
-
 static void mongo_lease_watch(struct sto_store *base, void (*on_active)(void *ctx, bool active), void *ctx)
 {
     struct sto_mongo_store *s = sto_mongo_store_of(base);
@@ -191,10 +175,10 @@ static const struct sto_store_ops mongo_ops = {
     .dir_session = sto_parts_dir_session,
     .dir_end = mongo_dir_end,
     .audit_verify = mongo_audit_verify,
-    .stats = mongo_stats,
-    .backup = no_backup,
-    .backup_list = no_backups,
-    .restore = no_backup,
+    .stats = sto_parts_stats_only,
+    .backup = sto_parts_no_backup,
+    .backup_list = sto_parts_no_backups,
+    .restore = sto_parts_no_backup,
     .lease_watch = mongo_lease_watch,
     .close = mongo_close,
 };

@@ -107,3 +107,19 @@ void sto_parts_stats(struct sto_parts *p, struct pgn_arena *arena, Pigeon__Store
     ret->schema = STO_DIR_SCHEMA;
     set_aside(p, arena, ret);
 }
+
+int sto_parts_stats_only(struct sto_store *s, struct pgn_arena *arena, Pigeon__StoreStats *ret)
+{
+    sto_parts_stats(sto_parts_of(s), arena, ret);
+    return 0;
+}
+int sto_parts_no_backup(struct sto_store *s, const char *name, struct pgn_arena *arena, Pigeon__BackupInfo *ret)
+{
+    (void)s, (void)name, (void)arena, (void)ret;
+    return PGN_E_INVALID;
+}
+int sto_parts_no_backups(struct sto_store *s, struct pgn_arena *arena, Pigeon__BackupList *ret)
+{
+    (void)s, (void)arena, (void)ret;
+    return 0;
+}

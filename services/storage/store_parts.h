@@ -1,4 +1,4 @@
-/* What the memory and the embedded store are made of: a message log on an engine, a directory, people. */
+/* What the stores are made of: a message log on an engine, a directory, people. */
 #ifndef STO_STORE_PARTS_H
 #define STO_STORE_PARTS_H
 
@@ -39,5 +39,9 @@ int sto_parts_dir_end(struct sto_store *s);
 int sto_parts_audit_verify(struct sto_store *s, uint64_t *ret_count, uint64_t *ret_bad);
 /* Counts, commit, epoch, notes. */
 void sto_parts_stats(struct sto_parts *p, struct pgn_arena *arena, Pigeon__StoreStats *ret);
+/* Of a store without files of its own: nothing more to tell, and no backups. */
+int sto_parts_stats_only(struct sto_store *s, struct pgn_arena *arena, Pigeon__StoreStats *ret);
+int sto_parts_no_backup(struct sto_store *s, const char *name, struct pgn_arena *arena, Pigeon__BackupInfo *ret);
+int sto_parts_no_backups(struct sto_store *s, struct pgn_arena *arena, Pigeon__BackupList *ret);
 
 #endif

@@ -228,21 +228,6 @@ static const struct sto_kv_ops kv_ops = {
 
 /* ---- the store ---- */
 
-static int no_stats(struct sto_store *s, struct pgn_arena *arena, Pigeon__StoreStats *ret)
-{
-    sto_parts_stats(sto_parts_of(s), arena, ret);
-    return 0;
-}
-static int no_backup(struct sto_store *s, const char *name, struct pgn_arena *arena, Pigeon__BackupInfo *ret)
-{
-    (void)s, (void)name, (void)arena, (void)ret;
-    return PGN_E_INVALID;
-}
-static int no_backups(struct sto_store *s, struct pgn_arena *arena, Pigeon__BackupList *ret)
-{
-    (void)s, (void)arena, (void)ret;
-    return 0;
-}
 static void no_close(struct sto_store *s)
 {
     (void)s;
@@ -259,10 +244,10 @@ static const struct sto_store_ops store_ops = {
     .dir_session = sto_parts_dir_session,
     .dir_end = sto_parts_dir_end,
     .audit_verify = sto_parts_audit_verify,
-    .stats = no_stats,
-    .backup = no_backup,
-    .backup_list = no_backups,
-    .restore = no_backup,
+    .stats = sto_parts_stats_only,
+    .backup = sto_parts_no_backup,
+    .backup_list = sto_parts_no_backups,
+    .restore = sto_parts_no_backup,
     .close = no_close,
 };
 
