@@ -14,11 +14,12 @@
 #include "services/gateway/gw_ops.h"
 #include "services/gateway/gw_user.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MIN_MS = 20 };
+enum { TICK_MIN_MS = 20, STOPPED_MS = 1000 /* a tick that is so late: the process was stopped, or starved */ };
 
 /* Partitions are looked at while anything is open. */
 static uint64_t tick_ms(const struct gateway *gw)
@@ -223,8 +224,15 @@ static void on_result(void *ctx, const struct pgn_bus_msg *msg)
 static void on_tick(struct pgn_timer *t)
 {
     struct gateway *gw = PGN_CONTAINER(t, struct gateway, part_timer);
-    for (int64_t i = 0; gw->items_open && i < gw->config->gateway_partitions; i++)
-        gw_part_tick(&gw->parts[i], pgn_loop_now_ms(gw->loop));
+    uint64_t now_ms = pgn_loop_now_ms(gw->loop), late_ms = now_ms - t->due_ms;
+    if (late_ms >= STOPPED_MS)
+        pgn_log_limited(PGN_WARN, 1000, "this process did not run for %" PRIu64 " ms: sends under way get as much longer, items: %" PRIu32, late_ms,
+                        gw->items_open);
+    for (int64_t i = 0; gw->items_open && i < gw->config->gateway_partitions; i++) {
+        if (late_ms >= STOPPED_MS)
+            gw_part_defer(&gw->parts[i], late_ms);
+        gw_part_tick(&gw->parts[i], now_ms);
+    }
     if (gw->items_open)
         pgn_timer_start(gw->loop, &gw->part_timer, tick_ms(gw));
 }

@@ -232,6 +232,18 @@ static void expire(struct gw_part *p, struct pgn_node *head, bool flying, uint64
     }
 }
 
+static void defer(struct pgn_node *head, uint64_t ms)
+{
+    PGN_LIST_EACH (n, head)
+        item_of(n)->deadline_ms += ms;
+}
+
+void gw_part_defer(struct gw_part *p, uint64_t stopped_ms)
+{
+    defer(&p->queue, stopped_ms);
+    defer(&p->flying, stopped_ms);
+}
+
 void gw_part_tick(struct gw_part *p, uint64_t now_ms)
 {
     expire(p, &p->queue, false, now_ms);

@@ -8,7 +8,8 @@
  *   UNAVAILABLE              again after a pause, until the item's deadline: nothing was stored
  *   no answer in resend_ms   again under the same retry key, and the item is in doubt: it may have been stored
  *   too large for the bus    alone in the next batch, then refused
- *   deadline                 `uncertain` when in doubt, else `unavailable`
+ *   deadline                 `uncertain` when in doubt, else `unavailable`; time in which this process itself was stopped does
+ *                            not count (gw_part_defer)
  * A refusal of an item in doubt is answered `uncertain`: the first try may have been stored (reliability.md, G7).
  *
  * Pure logic: publishing and answering are the owner's (gw_batch.c), time is given. Loop's thread.
@@ -85,6 +86,9 @@ void gw_part_flush(struct gw_part *p, uint64_t now_ms);
 /* An answer to one of its batches; when it was the last one, the next flush goes on. Answers to older batches count only when they say that
  * it was stored. */
 void gw_part_result(struct gw_part *p, uint64_t batch, const Pigeon__ItemResult *result, uint64_t now_ms);
+/* This process did not run for stopped_ms: all deadlines move by as much. Otherwise it would, on waking, give up what it holds and go on with
+ * what waits behind it in the sockets: the client, connected elsewhere by now, sees no refusal, repeats the first and finds it behind the second. */
+void gw_part_defer(struct gw_part *p, uint64_t stopped_ms);
 /* Deadlines and unanswered batches; every resend_ms / 4 or so. */
 void gw_part_tick(struct gw_part *p, uint64_t now_ms);
 

@@ -210,6 +210,22 @@ static void test_deadlines(void **state)
     assert_true(gw_part_idle(&part));
 }
 
+/* A stopped process gives nothing up: a is still sent before b, that was read after waking. */
+static void test_stopped_time_does_not_count(void **state)
+{
+    (void)state;
+    add_all("a");
+    gw_part_flush(&part, 0);
+    add_all("b");
+    gw_part_defer(&part, 60000);
+    gw_part_tick(&part, 60000);
+    assert_string_equal(happened, "send a; send a b; ");
+    gw_part_tick(&part, 74999);
+    assert_null(strstr(happened, "uncertain"));
+    gw_part_tick(&part, 75000);
+    assert_non_null(strstr(happened, "uncertain a; "));
+}
+
 static void test_unavailable_waits_and_tries_again(void **state)
 {
     (void)state;
@@ -271,6 +287,7 @@ int main(void)
         TEST(test_a_late_answer_counts_when_stored),
         TEST(test_a_refusal_in_doubt_is_uncertain),
         TEST(test_deadlines),
+        TEST(test_stopped_time_does_not_count),
         TEST(test_unavailable_waits_and_tries_again),
         TEST(test_no_bus),
         TEST(test_too_large_for_the_bus),
