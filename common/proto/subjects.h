@@ -12,9 +12,11 @@
 #define PGN_SUBJ_STO_CONV    "pgn.sto.conv"    /* message -> storage: ConvRequest; Reply */
 #define PGN_SUBJ_STO_SESSION "pgn.sto.session" /* api, cli -> storage: SessionRequest; Reply */
 #define PGN_SUBJ_STO_CHECK   "pgn.sto.check"   /* gateway, api -> storage: SessionRequest, only check; Reply */
+#define PGN_SUBJ_STO_MQTT    "pgn.sto.mqtt"    /* gateway -> storage: MqttRequest; Reply */
 #define PGN_SUBJ_STO_DIR     "pgn.sto.dir"     /* api, cli -> storage: DirRequest; Reply */
 #define PGN_SUBJ_STO_SEEN    "pgn.sto.seen"    /* presence -> storage: DirRequest, only users_get and seen; Reply */
 #define PGN_SUBJ_STO_ADMIN   "pgn.sto.admin"   /* api, cli -> storage: AdminRequest; Reply */
+#define PGN_SUBJ_LOGIN       "pgn.api.login"   /* gateway -> api: LoginRequest; Reply */
 #define PGN_SUBJ_PRS_QUERY   "pgn.prs.query"   /* message -> presence: PresenceRequest; Reply */
 
 /* Broadcasts. */

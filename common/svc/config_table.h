@@ -22,6 +22,10 @@ PGN_CONFIG(cache, timeout_ms, INT, 500, 10, 10000, "ms", "longest wait for Redis
 
 PGN_CONFIG(gateway, address, STR, "127.0.0.1", 1, 64, "", "address that client sockets are accepted on")
 PGN_CONFIG(gateway, port, INT, 8081, 0, 65535, "", "port of client sockets")
+PGN_CONFIG(gateway, direct_address, STR, "127.0.0.1", 1, 64, "", "address of tls_port, mqtt_port and mqtt_tls_port, which pass Nginx by")
+PGN_CONFIG(gateway, tls_port, INT, 0, 0, 65535, "", "port of client sockets with TLS ended here; 0: none")
+PGN_CONFIG(gateway, mqtt_port, INT, 0, 0, 65535, "", "port of MQTT clients; 0: none")
+PGN_CONFIG(gateway, mqtt_tls_port, INT, 0, 0, 65535, "", "port of MQTT clients with TLS; 0: none")
 PGN_CONFIG(gateway, admin_port, INT, 8091, 0, 65535, "", "health and metrics, on loopback")
 PGN_CONFIG(gateway, origins, STR, "", 0, 1024, "", "further allowed Origin hosts, separated by commas (the Host header's own is always allowed)")
 PGN_CONFIG(gateway, trusted_proxies, STR, "127.0.0.1", 0, 1024, "", "addresses whose X-Forwarded-For is believed, separated by commas")

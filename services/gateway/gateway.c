@@ -111,7 +111,7 @@ int gw_init(struct pgn_svc *svc)
     gw->addresses = pgn_map_new(address_key);
     gw->users = pgn_map_new(user_key);
     gw->topics = pgn_map_new(topic_key);
-    gw->listener.fd = -1;
+    gw_listen_init(gw);
     svc->state = gw;
     gw->hook.on_turn = on_turn;
     pgn_hook_add(gw->loop, &gw->hook);

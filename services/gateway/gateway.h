@@ -37,6 +37,16 @@ static inline void gw_count(enum gw_metric_id id, int64_t n)
 
 enum { GW_READ_BYTES = 65536 };
 
+enum { GW_ON_HTTP, GW_ON_TLS, GW_ON_MQTT, GW_ON_MQTT_TLS, GW_LISTENERS };
+
+/* A listening socket, and what its connections speak. */
+struct gw_listener {
+    struct pgn_io io; /* fd -1: closed */
+    struct gateway *gw;
+    bool mqtt; /* from the first byte; else HTTP */
+    bool tls;
+};
+
 struct gateway {
     struct pgn_svc *svc;
     const struct pgn_config *config;
@@ -48,7 +58,7 @@ struct gateway {
     uint64_t turn_us; /* when this turn's first work was seen; 0: none yet */
 
     /* gw_listen */
-    struct pgn_io listener;
+    struct gw_listener listeners[GW_LISTENERS];
     struct pgn_timer accept_again; /* after running out of descriptors */
 
     /* gw_conn: slots name connections in what outlives them */

@@ -226,8 +226,8 @@ static void on_tick(struct pgn_timer *t)
     struct gateway *gw = PGN_CONTAINER(t, struct gateway, part_timer);
     uint64_t now_ms = pgn_loop_now_ms(gw->loop), late_ms = now_ms - t->due_ms;
     if (late_ms >= STOPPED_MS)
-        pgn_log_limited(PGN_WARN, 1000, "this process did not run for %" PRIu64 " ms: sends under way get as much longer, items: %" PRIu32, late_ms,
-                        gw->items_open);
+        pgn_log_limited(PGN_WARN, 1000, "this process did not run for %" PRIu64 " ms: sends under way get as much longer, items: %" PRIu32,
+                        late_ms, gw->items_open);
     for (int64_t i = 0; gw->items_open && i < gw->config->gateway_partitions; i++) {
         if (late_ms >= STOPPED_MS)
             gw_part_defer(&gw->parts[i], late_ms);

@@ -129,8 +129,9 @@ void gw_conn_move(struct gw_conn *c, enum gw_conn_state state)
         bury(c);
 }
 
-void gw_conn_new(struct gateway *gw, int fd, struct gw_address *address)
+void gw_conn_new(const struct gw_listener *from, int fd, struct gw_address *address)
 {
+    struct gateway *gw = from->gw;
     struct gw_conn *c = pgn_calloc(1, sizeof *c);
     c->io = (struct pgn_io){fd, PGN_READ, on_ready};
     c->timer.on_due = on_due;

@@ -55,7 +55,7 @@ struct gw_conn {
 };
 
 /* Takes over a socket that was just accepted. */
-void gw_conn_new(struct gateway *gw, int fd, struct gw_address *address);
+void gw_conn_new(const struct gw_listener *from, int fd, struct gw_address *address);
 /* The only way from one state to another. */
 void gw_conn_move(struct gw_conn *c, enum gw_conn_state state);
 /* The connection that had this slot and generation, or NULL when it is gone. */

@@ -53,8 +53,9 @@ static void turn_away(int fd, const struct gw_http_refusal *refusal, unsigned re
     close(fd);
 }
 
-static void admit(struct gateway *gw, int fd)
+static void admit(struct gw_listener *l, int fd)
 {
+    struct gateway *gw = l->gw;
     static const struct gw_http_refusal full = {503, "this gateway has as many connections as it may", NULL};
     static const struct gw_http_refusal busy = {429, "too many connections from this address", NULL};
     static const int one = 1;
@@ -73,17 +74,18 @@ static void admit(struct gateway *gw, int fd)
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    gw_conn_new(gw, fd, a->proxy ? NULL : a);
+    gw_conn_new(l, fd, a->proxy ? NULL : a);
 }
 
 static void on_accept(struct pgn_io *io, uint32_t events)
 {
-    struct gateway *gw = PGN_CONTAINER(io, struct gateway, listener);
+    struct gw_listener *l = PGN_CONTAINER(io, struct gw_listener, io);
+    struct gateway *gw = l->gw;
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            admit(gw, fd);
+            admit(l, fd);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -100,7 +102,9 @@ static void on_accept(struct pgn_io *io, uint32_t events)
 static void on_again(struct pgn_timer *t)
 {
     struct gateway *gw = PGN_CONTAINER(t, struct gateway, accept_again);
-    pgn_io_want(gw->loop, &gw->listener, PGN_READ);
+    for (size_t i = 0; i < GW_LISTENERS; i++)
+        if (gw->listeners[i].io.fd >= 0)
+            pgn_io_want(gw->loop, &gw->listeners[i].io, PGN_READ);
 }
 
 static int open_socket(const union address *address, socklen_t len)
@@ -128,38 +132,59 @@ static unsigned port_of(int fd)
     return ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
 }
 
-int gw_listen_start(struct gateway *gw)
+/* Says why when it cannot be. */
+static int start(struct gw_listener *l, const char *setting, const char *host, int64_t port)
 {
-    const struct pgn_config *c = gw->config;
     union address address;
     socklen_t len;
-    gw->listener.fd = -1;
-    gw->accept_again.on_due = on_again;
-    if (!parse_address(c->gateway_address, (uint16_t)c->gateway_port, &address, &len)) {
-        pgn_log(PGN_ERR, "gateway.address is not an IPv4 or IPv6 address: %s", c->gateway_address);
+    if (!parse_address(host, (uint16_t)port, &address, &len)) {
+        pgn_log(PGN_ERR, "%s is not an IPv4 or IPv6 address: %s", setting, host);
         return PGN_E_INVALID;
     }
     int fd = open_socket(&address, len);
     if (fd < 0) {
-        pgn_log(PGN_ERR, "cannot listen on %s port %d: %s", c->gateway_address, (int)c->gateway_port, strerror(errno));
+        pgn_log(PGN_ERR, "cannot listen on %s port %d: %s", host, (int)port, strerror(errno));
         return errno == EADDRINUSE ? PGN_E_BUSY : PGN_E_IO;
     }
-    gw->listener = (struct pgn_io){fd, PGN_READ, on_accept};
-    if (pgn_io_add(gw->loop, &gw->listener) != 0) {
+    l->io = (struct pgn_io){fd, PGN_READ, on_accept};
+    if (pgn_io_add(l->gw->loop, &l->io) != 0) {
         close(fd);
-        gw->listener.fd = -1;
+        l->io.fd = -1;
         return PGN_E_IO;
     }
-    pgn_log(PGN_INFO, "listening on %s port %u", c->gateway_address, port_of(fd));
+    pgn_log(PGN_INFO, "listening on %s port %u%s%s", host, port_of(fd), l->mqtt ? ", MQTT" : "", l->tls ? ", TLS" : "");
     return 0;
+}
+
+void gw_listen_init(struct gateway *gw)
+{
+    for (size_t i = 0; i < GW_LISTENERS; i++)
+        gw->listeners[i] = (struct gw_listener){
+            .io.fd = -1, .gw = gw, .mqtt = i == GW_ON_MQTT || i == GW_ON_MQTT_TLS, .tls = i == GW_ON_TLS || i == GW_ON_MQTT_TLS};
+    gw->accept_again.on_due = on_again;
+}
+
+int gw_listen_start(struct gateway *gw)
+{
+    const struct pgn_config *c = gw->config;
+    const int64_t direct[GW_LISTENERS] = {
+        [GW_ON_TLS] = c->gateway_tls_port, [GW_ON_MQTT] = c->gateway_mqtt_port, [GW_ON_MQTT_TLS] = c->gateway_mqtt_tls_port};
+    int e = start(&gw->listeners[GW_ON_HTTP], "gateway.address", c->gateway_address, c->gateway_port);
+    for (size_t i = 0; !e && i < GW_LISTENERS; i++)
+        if (direct[i])
+            e = start(&gw->listeners[i], "gateway.direct_address", c->gateway_direct_address, direct[i]);
+    return e;
 }
 
 void gw_listen_stop(struct gateway *gw)
 {
     pgn_timer_stop(&gw->accept_again);
-    if (gw->listener.fd < 0)
-        return;
-    pgn_io_remove(gw->loop, &gw->listener);
-    close(gw->listener.fd);
-    gw->listener.fd = -1;
+    for (size_t i = 0; i < GW_LISTENERS; i++) {
+        struct gw_listener *l = &gw->listeners[i];
+        if (l->io.fd < 0)
+            continue;
+        pgn_io_remove(gw->loop, &l->io);
+        close(l->io.fd);
+        l->io.fd = -1;
+    }
 }

@@ -146,6 +146,7 @@ static int item_do(struct sto_doing *d, const struct pgn_buf *stored)
         return sto_item_mark(d, d->item->mark);
     case PIGEON__COMMIT_ITEM__WHAT_CHANGE:
         return sto_group_change(d, d->item->change);
+    case PIGEON__COMMIT_ITEM__WHAT_RELEASE:
     case PIGEON__COMMIT_ITEM__WHAT__NOT_SET:
     case _PIGEON__COMMIT_ITEM__WHAT__CASE_IS_INT_SIZE:
         break;

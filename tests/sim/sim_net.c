@@ -111,7 +111,8 @@ struct accepting {
 static void on_accept(struct pgn_mail *mail)
 {
     struct accepting *a = PGN_CONTAINER(mail, struct accepting, mail);
-    gw_conn_new(a->sock->gateway->svc.state, a->sock->fd, NULL);
+    const struct gateway *gw = a->sock->gateway->svc.state;
+    gw_conn_new(&gw->listeners[GW_ON_HTTP], a->sock->fd, NULL);
     free(a);
 }
 

@@ -58,9 +58,15 @@ int pgn_log_gate_open(struct pgn_log_gate *gate, unsigned interval_ms)
     return sim.verbose;
 }
 
+void gw_listen_init(struct gateway *gw)
+{
+    for (size_t i = 0; i < GW_LISTENERS; i++)
+        gw->listeners[i] = (struct gw_listener){.io.fd = -1, .gw = gw};
+}
+
 int gw_listen_start(struct gateway *gw)
 {
-    gw->listener.fd = -1;
+    (void)gw;
     return 0;
 }
 
