@@ -66,16 +66,22 @@ static int ask_change(struct api_call *call, Pigeon__ClientFrame *frame)
 
 /* ---- reading ---- */
 
+static int query_cursor(struct api_call *call, const char *name, char **ret_cursor)
+{
+    int e = api_query_text(call, name, CURSOR_CHARS, ret_cursor);
+    if (e)
+        return e;
+    return strspn(*ret_cursor, "0123456789") == strlen(*ret_cursor) ? 0 : api_fail_field(call, name, "not one of ours");
+}
+
 int api_sync_convs(struct api_call *call)
 {
     Pigeon__ClientFrame frame = PIGEON__CLIENT_FRAME__INIT;
     Pigeon__Sync sync = PIGEON__SYNC__INIT;
     uint64_t limit;
-    int e = api_query_text(call, "cursor", CURSOR_CHARS, &sync.cursor);
+    int e = query_cursor(call, "cursor", &sync.cursor);
     if (e || (e = api_query_u64(call, "limit", 1, API_PAGE_MAX, API_PAGE, &limit)))
         return e;
-    if (strspn(sync.cursor, "0123456789") != strlen(sync.cursor))
-        return api_fail_field(call, "cursor", "not one of ours");
     sync.limit = (uint32_t)limit;
     frame.op_case = PIGEON__CLIENT_FRAME__OP_SYNC;
     frame.sync = &sync;
@@ -114,10 +120,10 @@ int api_fetch_messages(struct api_call *call)
     uint64_t limit;
     int e = api_query_u64(call, "after", 0, max_seq, 0, &fetch.after);
     if (e || (e = api_query_u64(call, "before", 0, max_seq, 0, &fetch.before)) ||
-        (e = api_query_u64(call, "limit", 1, FETCH_MAX, FETCH, &limit)))
+        (e = api_query_u64(call, "limit", 1, FETCH_MAX, FETCH, &limit)) || (e = query_cursor(call, "since", &fetch.since)))
         return e;
-    if (fetch.after && fetch.before)
-        return api_fail_field(call, "after", "not together with before");
+    if ((fetch.after != 0) + (fetch.before != 0) + (*fetch.since != 0) > 1)
+        return api_fail_field(call, *fetch.since ? "since" : "after", "not together with another of after, before and since");
     fetch.conv = api_strdup(call, call->param[0]);
     fetch.limit = (uint32_t)limit;
     frame.op_case = PIGEON__CLIENT_FRAME__OP_FETCH;

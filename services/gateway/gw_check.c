@@ -186,7 +186,11 @@ static int update(struct look *l, const Pigeon__Update *o)
 static int fetch(struct look *l, const Pigeon__Fetch *o)
 {
     int e = conv(l, "conv", o->conv);
-    return e || !o->after || !o->before ? e : bad(l, "before", "not together with after");
+    if (e || (e = short_text(l, "since", o->since, 64)))
+        return e;
+    if (*o->since && (o->after || o->before))
+        return bad(l, "since", "not together with after or before");
+    return !o->after || !o->before ? 0 : bad(l, "before", "not together with after");
 }
 
 /* The client's own idempotency key, where there may be one. */

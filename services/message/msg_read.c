@@ -26,6 +26,15 @@ static Pigeon__ConvRequest *request_new(struct msg_op *op, Pigeon__ConvRequest__
     return r;
 }
 
+static bool cursor_valid(const char *cursor)
+{
+    size_t n = 0;
+    for (; cursor[n]; n++)
+        if (cursor[n] < '0' || cursor[n] > '9' || n >= CURSOR_MAX)
+            return false;
+    return true;
+}
+
 /* ---- fetch ---- */
 
 static void fetch_allowed(struct msg_op *op)
@@ -44,8 +53,12 @@ static void fetch_allowed(struct msg_op *op)
 void msg_read_fetch(struct msg_op *op)
 {
     Pigeon__Fetch *f = op->request->frame->fetch;
-    if (f->after && f->before) {
-        msg_op_fail(op, PGN_E_INVALID, "either after or before");
+    if ((f->after != 0) + (f->before != 0) + (*f->since != 0) > 1) {
+        msg_op_fail(op, PGN_E_INVALID, "only one of after, before and since");
+        return;
+    }
+    if (!cursor_valid(f->since)) {
+        msg_op_fail(op, PGN_E_INVALID, "the cursor is none of ours");
         return;
     }
     f->limit = clamp(f->limit, FETCH_DEFAULT, FETCH_MAX);
@@ -53,15 +66,6 @@ void msg_read_fetch(struct msg_op *op)
 }
 
 /* ---- sync ---- */
-
-static bool cursor_valid(const char *cursor)
-{
-    size_t n = 0;
-    for (; cursor[n]; n++)
-        if (cursor[n] < '0' || cursor[n] > '9' || n >= CURSOR_MAX)
-            return false;
-    return true;
-}
 
 void msg_read_sync(struct msg_op *op)
 {

@@ -191,17 +191,29 @@ static int fetch_newest(struct fetching *f, uint64_t num, uint64_t low, uint64_t
     return error;
 }
 
+/* Of [low, high) what was committed after the cursor, oldest first. */
+static int fetch_since(struct fetching *f, uint64_t num, uint64_t low, uint64_t high, uint64_t cursor)
+{
+    int error = sto_seq_above(f->r, num, low, high, cursor, &low);
+
+    return error || low >= high ? error : fetch_scan(f, num, low, high, false);
+}
+
 static int read_fetch(struct sto_reader *r, const Pigeon__FetchConv *in, Pigeon__Reply *ret)
 {
     const Pigeon__Fetch *fetch = in->fetch;
     struct sto_found found;
+    uint64_t cursor = 0, newest;
 
-    if (!fetch || !pgn_conv_valid(fetch->conv))
+    if (!fetch || !pgn_conv_valid(fetch->conv) || (fetch->since[0] && (fetch->after || fetch->before)))
         return sto_reply_error(ret, PGN_E_INVALID, "malformed fetch");
+    int error = fetch->since[0] ? sto_cursor(r, fetch->since, &cursor, &newest) : 0;
+    if (error)
+        return error == PGN_E_INVALID ? sto_reply_error(ret, error, "malformed cursor") : error;
     STO_NEW(r->arena, Pigeon__Page, pigeon__page, page);
     sto_reply_ok(r->arena, ret)->result_case = PIGEON__OK__RESULT_FETCH;
     ret->ok->fetch = page;
-    int error = sto_find(r, fetch->conv, &found);
+    error = sto_find(r, fetch->conv, &found);
     if (error == PGN_E_NOT_FOUND && pgn_conv_is_direct(fetch->conv))
         return 0;
     if (error)
@@ -215,7 +227,10 @@ static int read_fetch(struct sto_reader *r, const Pigeon__FetchConv *in, Pigeon_
     uint64_t high = fetch->before && fetch->before <= found.st.last_seq ? fetch->before : found.st.last_seq + 1;
     if (fetch->after == UINT64_MAX || low >= high)
         return 0;
-    error = fetch->after ? fetch_scan(&f, found.conv.num, low, high, false) : fetch_newest(&f, found.conv.num, low, high);
+    if (fetch->since[0])
+        error = fetch_since(&f, found.conv.num, low, high, cursor);
+    else
+        error = fetch->after ? fetch_scan(&f, found.conv.num, low, high, false) : fetch_newest(&f, found.conv.num, low, high);
     return error ? error : f.broken ? PGN_E_CORRUPT : 0;
 }
 

@@ -37,6 +37,10 @@ char *sto_arena_text(struct pgn_arena *arena, const void *data, size_t len);
 
 /* log_sync.c */
 int sto_read_sync(struct sto_reader *r, const Pigeon__SyncUser *in, Pigeon__Reply *ret) PGN_MUST_USE;
+/* A cursor's commit number, 0 for one of before a restore; the newest of this view. PGN_E_INVALID: malformed. */
+int sto_cursor(struct sto_reader *r, const char *text, uint64_t *ret_cursor, uint64_t *ret_newest) PGN_MUST_USE;
+/* log_since.c: the first number of [low, high) whose message was committed after the cursor; high or above: there is none. */
+int sto_seq_above(struct sto_reader *r, uint64_t num, uint64_t low, uint64_t high, uint64_t cursor, uint64_t *ret_seq) PGN_MUST_USE;
 /* log_members.c */
 int sto_read_policies(struct sto_reader *r, const Pigeon__PolicyGet *in, Pigeon__Reply *ret) PGN_MUST_USE;
 int sto_read_members(struct sto_reader *r, const Pigeon__Members *in, Pigeon__Reply *ret) PGN_MUST_USE;

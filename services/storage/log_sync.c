@@ -80,6 +80,13 @@ static int view_commit(struct sto_reader *r, uint64_t *ret_commit)
     return 0;
 }
 
+int sto_cursor(struct sto_reader *r, const char *text, uint64_t *ret_cursor, uint64_t *ret_newest)
+{
+    int error = view_commit(r, ret_newest);
+
+    return error ? error : cursor_parse(r->log, text, *ret_newest, ret_cursor) ? 0 : PGN_E_INVALID;
+}
+
 /* Fills c; its change is 0 when the conversation cannot concern the user. */
 static int candidate_get(struct sto_reader *r, const struct mine *mine, const char *user, struct candidate *c)
 {
@@ -232,11 +239,9 @@ int sto_read_sync(struct sto_reader *r, const Pigeon__SyncUser *in, Pigeon__Repl
 
     if (!pgn_user_valid(in->user))
         return sto_reply_error(ret, PGN_E_INVALID, "malformed user");
-    int error = view_commit(r, &newest);
+    int error = sto_cursor(r, in->sync ? in->sync->cursor : "", &cursor, &newest);
     if (error)
-        return error;
-    if (in->sync && !cursor_parse(r->log, in->sync->cursor, newest, &cursor))
-        return sto_reply_error(ret, PGN_E_INVALID, "malformed cursor");
+        return error == PGN_E_INVALID ? sto_reply_error(ret, error, "malformed cursor") : error;
     struct sto_key from = sto_key_user(in->user, 0), to = sto_key_user(in->user, UINT64_MAX);
     error = r->log->kv->ops->scan(r->log->kv, r->view, STO_CF_MAIN, sto_key_slice(&from), sto_key_slice(&to), false, list_visit, &l);
     struct candidate *all = pgn_arena_alloc(r->arena, (l.count + 1) * sizeof *all);

@@ -16,6 +16,12 @@ def test_direct_messages(join):
     assert [m["seq"] for m in alice.ok("GET", f"/convs/{first['conv']}/messages?before=2")["messages"]] == [1]
     assert [m["seq"] for m in alice.ok("GET", f"/convs/{first['conv']}/messages?limit=1")["messages"]] == [2]
     assert alice.refused("invalid", "GET", f"/convs/{first['conv']}/messages?after=1&before=2").text.startswith("after:")
+    cursor = alice.ok("GET", "/convs")["cursor"]
+    alice.ok("POST", f"/convs/{first['conv']}/messages", {"client_id": "since", "body": {"text": "later"}})
+    assert [m["seq"] for m in alice.ok("GET", f"/convs/{first['conv']}/messages?since={cursor}")["messages"]] == [3]
+    assert [m["seq"] for m in alice.ok("GET", f"/convs/{first['conv']}/messages?since=0&limit=2")["messages"]] == [1, 2]
+    assert alice.refused("invalid", "GET", f"/convs/{first['conv']}/messages?since=1&before=2").text.startswith("since:")
+    assert alice.refused("invalid", "GET", f"/convs/{first['conv']}/messages?since=x").text.startswith("since:")
 
 
 def test_a_retry_gets_the_first_answer(join):

@@ -198,6 +198,79 @@ static void history_comes_in_pages(void **state)
     assert_int_equal(kit_fetch(k, conv, 300, 0, 10, 1)->n_messages, 0);
 }
 
+static Pigeon__Reply *fetch_since(struct kit *k, const char *conv, const char *since, uint32_t limit, uint64_t first_seq, uint64_t after)
+{
+    Pigeon__ConvRequest request = PIGEON__CONV_REQUEST__INIT;
+    Pigeon__FetchConv fetch_conv = PIGEON__FETCH_CONV__INIT;
+    Pigeon__Fetch fetch = PIGEON__FETCH__INIT;
+    Pigeon__Reply *reply = pgn_arena_alloc(k->arena, sizeof *reply);
+
+    pigeon__reply__init(reply);
+    fetch.conv = pgn_arena_strdup(k->arena, conv);
+    fetch.since = pgn_arena_strdup(k->arena, since);
+    fetch.limit = limit;
+    fetch.after = after;
+    fetch_conv.fetch = &fetch;
+    fetch_conv.first_seq = first_seq;
+    request.what_case = PIGEON__CONV_REQUEST__WHAT_FETCH;
+    request.fetch = &fetch_conv;
+    (void)k->store->ops->read(k->store, &request, 0, k->arena, reply);
+    return reply;
+}
+
+static void since_gives(struct kit *k, const char *conv, const char *since, uint64_t first, size_t count)
+{
+    Pigeon__Reply *reply = fetch_since(k, conv, since, 0, 1, 0);
+
+    assert_int_equal(reply->error, 0);
+    assert_int_equal(reply->ok->fetch->n_messages, count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(reply->ok->fetch->messages[i]->seq, first + i);
+    assert_false(reply->ok->fetch->more);
+}
+
+static void what_came_since_a_cursor_is_found(void **state)
+{
+    enum { COMMITS = 12, EACH = 3 };
+    struct kit *k = kit_of(state);
+    char id[16], *cursor[COMMITS + 1];
+
+    kit_users(k, "alice", "bob", "carol", NULL);
+    const char *conv = kit_direct(k, "alice", "bob"), *other = kit_direct(k, "alice", "carol");
+    since_gives(k, conv, "0", 0, 0); /* nobody has written yet */
+    cursor[0] = kit_sync(k, "alice", "", 0)->cursor;
+    for (int c = 1; c <= COMMITS; c++) {
+        for (int i = 0; i < EACH; i++) {
+            snprintf(id, sizeof id, "m%d-%d", c, i);
+            kit_text(k, "alice", conv, 0, id, id);
+            kit_text(k, "alice", other, 0, id + 1, id);
+        }
+        assert_int_equal(kit_commit(k), 0);
+        cursor[c] = kit_sync(k, "alice", "", 0)->cursor;
+    }
+    for (uint64_t c = 0; c <= COMMITS; c++)
+        since_gives(k, conv, cursor[c], c * EACH + 1, (COMMITS - c) * EACH);
+    since_gives(k, conv, "0", 1, (size_t)COMMITS * EACH);
+    since_gives(k, conv, "999999999999", 1, (size_t)COMMITS * EACH); /* of another life of the store: as 0 */
+    /* An edit gives the edited message no new place. */
+    Pigeon__Append *edit = kit_operation(k, "alice", conv, PIGEON__OP__edit, 2, "e");
+    Pigeon__Body body = PIGEON__BODY__INIT;
+    static char text[] = "edited";
+    body.text = text;
+    edit->operation->body = &body;
+    assert_int_equal(kit_commit(k), 0);
+    assert_int_equal(k->results[0].error, 0);
+    since_gives(k, conv, cursor[COMMITS], (uint64_t)COMMITS * EACH + 1, 1);
+    Pigeon__Reply *page = fetch_since(k, conv, cursor[1], 5, 1, 0); /* in pages; the rest with after */
+    assert_int_equal(page->ok->fetch->n_messages, 5);
+    assert_int_equal(page->ok->fetch->messages[0]->seq, EACH + 1);
+    assert_true(page->ok->fetch->more);
+    page = fetch_since(k, conv, cursor[1], 0, 20, 0); /* nothing from before first_seq */
+    assert_int_equal(page->ok->fetch->messages[0]->seq, 20);
+    assert_int_equal(fetch_since(k, conv, "12x", 0, 1, 0)->error, PGN_E_INVALID);
+    assert_int_equal(fetch_since(k, conv, cursor[1], 0, 1, 3)->error, PGN_E_INVALID); /* with after */
+}
+
 /* A page that would be too large for the bus is cut at its older end, or at its newer one when it was asked for from there. */
 static void large_pages_are_cut(void **state)
 {
@@ -500,6 +573,7 @@ int main(void)
         KIT_TEST(another_version_is_stale),
         KIT_TEST(what_is_not_there_is_refused),
         KIT_TEST(history_comes_in_pages),
+        KIT_TEST(what_came_since_a_cursor_is_found),
         KIT_TEST(large_pages_are_cut),
         KIT_TEST(recall_erases_edits_too),
         KIT_TEST(only_the_own_message_when_asked_for),

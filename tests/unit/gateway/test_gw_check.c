@@ -89,6 +89,7 @@ static void test_bad_ones_name_the_field(void **state)
          "body", PGN_E_TOO_LARGE},
         {"{\"fetch\":{}}", "conv", PGN_E_INVALID},
         {"{\"fetch\":{\"conv\":\"d:alice:bob\",\"after\":1,\"before\":9}}", "before", PGN_E_INVALID},
+        {"{\"fetch\":{\"conv\":\"d:alice:bob\",\"after\":1,\"since\":\"9\"}}", "since", PGN_E_INVALID},
         {"{\"mark\":{\"conv\":\"d:alice:bob\"}}", "read", PGN_E_INVALID},
         {"{\"recall\":{\"conv\":\"d:alice:bob\"}}", "seq", PGN_E_INVALID},
         {"{\"edit\":{\"conv\":\"d:alice:bob\",\"seq\":1}}", "body", PGN_E_INVALID},
