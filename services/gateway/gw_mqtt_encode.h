@@ -1,6 +1,6 @@
 /*
  * MQTT packets that a server sends, appended to a buffer whole. Pure. version: GW_MQTT_3 or GW_MQTT_5; what 3.1.1 has no place for
- * is left out. Strings are at most 65535 bytes (longer ones: cut for people's text, a bug elsewhere). Strings with data NULL are absent.
+ * is left out. Strings longer than 65535 bytes are a bug of the caller; with data NULL they are absent.
  */
 #ifndef GW_MQTT_ENCODE_H
 #define GW_MQTT_ENCODE_H
