@@ -223,7 +223,8 @@ static bool mirrored(void *ctx)
     char key[32];
     snprintf(key, sizeof(key), "prs:piece:%u", pgn_partition(pgn_hash("alice", 5), 256));
     struct pgn_buf value = {0};
-    bool there = pgn_kv_get(w->kv, key, &value) == 0 && value.len > 0;
+    /* with the status: a piece written before it was set holds the user as online */
+    bool there = pgn_kv_get(w->kv, key, &value) == 0 && memmem(value.data, value.len, "in class", strlen("in class")) != NULL;
     pgn_buf_release(&value);
     return there;
 }
