@@ -39,7 +39,7 @@ endif
 CFLAGS := -std=gnu11 $(WARN) $(CFLAGS_$(PROFILE)) -pthread
 LDFLAGS := $(LDFLAGS_$(PROFILE)) -pthread -Wl,--as-needed
 LIBS := $(call PKG,libs,$(PKGS_COMMON)) -lcivetweb -lm -ldl
-LIBS_gateway := -lcrypto
+LIBS_gateway := -lssl -lcrypto
 LIBS_storage := -lrocksdb $(call PKG,libs,sqlite3 libmongoc-1.0 libzstd)
 LIBS_pigeon := -lz
 
@@ -112,6 +112,10 @@ $(UNIT_BIN): $(B)/%: $(B)/%.o $$(call test_obj,$$*) $(UNIT_SUPPORT) $(COMMON_LIB
 
 $(FUZZ_BIN): $(B)/%: $(B)/%.o $$(call fuzz_obj,$$*.c) $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(foreach s,$(call fuzz_svc,$*.c),$(LIBS_$(s))) $(LIBS)
+
+# The load generator for Pigeon's peers and its MQTT.
+$(B)/imload: $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/imload/*.c))
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(B)/bench-store: $(B)/tests/bench/bench_store.o $(filter-out %/main.o,$(call SVC_OBJ,storage)) $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_storage) $(LIBS)

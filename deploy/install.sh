@@ -13,6 +13,9 @@ packages_for() {
     lint) echo "clang-format-14 clang-tidy-14 cppcheck" ;;
     mongo) command -v go >/dev/null 2>&1 || echo "golang-go ca-certificates" ;;
     autobahn) echo "mmdebstrap" ;;
+    bench) echo "mosquitto ejabberd erlang-p1-sqlite3 prosody lua-dbi-sqlite3 sqlite3 gcc libc6-dev util-linux iproute2" ;;
+    bench-quick) echo "mosquitto gcc libc6-dev util-linux iproute2" ;;
+    instructions) echo "valgrind" ;;
     fuzz) echo "clang-14 libclang-rt-14-dev llvm-14" ;;
     *) fail "install.sh: unknown set of packages: $1" ;;
     esac

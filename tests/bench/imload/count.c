@@ -1,0 +1,109 @@
+/* What imload counts: each message has a number of its sender's, so that loss, repetition and disorder are seen. */
+#include "tests/bench/imload/imload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LATENCY_BUCKETS = 8000000 }; /* one microsecond each */
+static uint32_t latency[LATENCY_BUCKETS];
+static uint64_t latencies;
+
+int stamp(char *out, const struct user *u, uint64_t when)
+{
+    return snprintf(out, 64, "ts:%llu:%u:", (unsigned long long)when, u->number);
+}
+
+void message_read(struct user *u, const char *body, size_t n)
+{
+    char *end;
+    const char *ts = memmem(body, n, "ts:", 3);
+    if (!ts || !load.running)
+        return;
+    uint64_t now = now_us(), when = strtoull(ts + 3, &end, 10);
+    uint32_t number = (uint32_t)strtoul(end + 1, NULL, 10);
+    load.last_read_us = now;
+    if (set.mode != RESYNC) {
+        load.twice += number <= u->seen;
+        load.disordered += number > u->seen + 1;
+    }
+    if (number > u->seen)
+        u->seen = number;
+    u->read++;
+    load.delivered++;
+    if (!load.sending)
+        return; /* the drain: too late to count as rate or latency, but not lost */
+    uint64_t us = now > when ? now - when : 0;
+    load.in_window++;
+    latency[us < LATENCY_BUCKETS ? us : LATENCY_BUCKETS - 1]++;
+    latencies++;
+}
+
+void message_acked(struct user *sender)
+{
+    load.acked++;
+    sender->in_flight--;
+    pump(sender);
+}
+
+void user_ready(struct user *u)
+{
+    u->state = READY;
+    load.ready++;
+}
+
+static unsigned long long quantile(double q)
+{
+    uint64_t seen = 0;
+    for (int i = 0; i < LATENCY_BUCKETS; i++) {
+        seen += latency[i];
+        if (latencies && (double)seen >= q * (double)latencies)
+            return (unsigned long long)i;
+    }
+    return 0;
+}
+
+/* How many of what was sent has not arrived, once for every reader. */
+static long long missing(void)
+{
+    uint64_t readers = 1;
+    if (set.mode == FANOUT)
+        readers = (uint64_t)(load.ready > 0 ? load.ready - 1 : 0);
+    return (long long)(load.sent * readers) - (long long)load.delivered + (long long)load.twice;
+}
+
+void report(double logins_per_s, double secs)
+{
+    printf("{\"users\":%d,\"failed\":%d,\"logins_per_s\":%.0f,\"secs\":%.2f,\"sent\":%llu,\"acked\":%llu,\"delivered\":%llu,"
+           "\"delivered_per_s\":%.0f,\"lost\":%lld,\"doubled\":%llu,\"gaps\":%llu,\"p50_us\":%llu,\"p99_us\":%llu,\"p999_us\":%llu}\n",
+           load.ready, load.failed, logins_per_s, secs, (unsigned long long)load.sent, (unsigned long long)load.acked,
+           (unsigned long long)load.delivered, (double)load.in_window / secs, missing(), (unsigned long long)load.twice,
+           (unsigned long long)load.disordered, quantile(.5), quantile(.99), quantile(.999));
+    fflush(stdout);
+}
+
+void report_ready(double logins_per_s)
+{
+    printf("{\"phase\":\"ready\",\"users\":%d,\"failed\":%d,\"logins_per_s\":%.0f}\n", load.ready, load.failed, logins_per_s);
+    fflush(stdout);
+}
+
+/* resync: every receiver was to get set.missed. */
+void report_drain(double secs)
+{
+    uint64_t lost = 0, more = 0, complete = 0;
+    for (int i = 0; i < set.users; i++) {
+        const struct user *u = &load.user[i];
+        if (!is_reader(u))
+            continue;
+        uint32_t wanted = (uint32_t)set.missed;
+        lost += u->read < wanted ? wanted - u->read : 0;
+        more += u->read > wanted ? u->read - wanted : 0;
+        complete += u->read >= wanted;
+    }
+    printf("{\"users\":%d,\"failed\":%d,\"drain_s\":%.2f,\"delivered\":%llu,\"delivered_per_s\":%.0f,\"lost\":%llu,\"doubled\":%llu,"
+           "\"complete\":%llu}\n",
+           load.ready, load.failed, secs, (unsigned long long)load.delivered, (double)load.delivered / secs, (unsigned long long)lost,
+           (unsigned long long)more, (unsigned long long)complete);
+    fflush(stdout);
+}
