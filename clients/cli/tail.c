@@ -22,6 +22,7 @@ struct waker {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool woken;
+    const char *conv; /* only what names it is of interest: users share subjects */
 };
 static volatile sig_atomic_t interrupted;
 
@@ -35,7 +36,9 @@ static void on_signal(int number)
 static void on_event(void *ctx, const char *subject, const void *data, size_t len)
 {
     struct waker *w = ctx;
-    (void)subject, (void)data, (void)len;
+    (void)subject;
+    if (!memmem(data, len, w->conv, strlen(w->conv)))
+        return;
     pthread_mutex_lock(&w->lock);
     w->woken = true;
     pthread_cond_signal(&w->wake);
@@ -109,10 +112,11 @@ static int follow(struct cli *c, const char *conv, struct waker *w)
 {
     char a[PGN_USER_MAX + 1], b[PGN_USER_MAX + 1], subject[128];
     if (pgn_conv_users(conv, a, b))
-        snprintf(subject, sizeof subject, "%s%s", PGN_SUBJ_USER, a);
+        pgn_user_subject(pgn_user_subject_number(a), subject);
     else
         snprintf(subject, sizeof subject, "%s%s", PGN_SUBJ_CONV, conv);
     struct pgn_rpc_problem problem = {0};
+    w->conv = conv;
     int e = pgn_bus_sync_follow(c->bus, subject, on_event, w);
     return e ? cli_fail_call(c, e, &problem, "cannot follow the conversation") : CLI_OK;
 }

@@ -28,8 +28,16 @@
 #define PGN_SUBJ_LOAD       "pgn.load"       /* every service -> cli, api: NodeLoad, each second */
 
 /* Events to users: storage, message (typing) and presence publish, gateways and cli subscribe those they have somebody on. */
-#define PGN_SUBJ_USER     "user."     /* + user id: Events */
+#define PGN_SUBJ_USER     "user."     /* + number, pgn_user_subject: Events, each naming its users */
 #define PGN_SUBJ_CONV     "conv."     /* + conversation id: Events */
 #define PGN_SUBJ_PRESENCE "presence." /* + user id: Events; interest is the watch list */
+
+/*
+ * Users share subjects (docs/adr/0006): so many in all, chosen by a hash of the id, the same in every process. Few, so that neither NATS
+ * nor a gateway pays for each user, and what a commit has for several users goes in one message.
+ */
+enum { PGN_USER_SUBJECTS = 64, PGN_USER_SUBJECT_BYTES = sizeof PGN_SUBJ_USER + 3 };
+unsigned pgn_user_subject_number(const char *user);
+void pgn_user_subject(unsigned number, char ret_subject[PGN_USER_SUBJECT_BYTES]);
 
 #endif

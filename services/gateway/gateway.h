@@ -16,6 +16,7 @@
 #include "common/bus/bus.h"
 #include "common/io/loop.h"
 #include "common/proto/pb.h"
+#include "common/proto/subjects.h"
 #include "common/svc/svc.h"
 #include "services/gateway/gw_part.h"
 
@@ -80,6 +81,10 @@ struct gateway {
 
     /* gw_user, gw_topic */
     struct pgn_map *users, *topics;
+    struct gw_shared_subject { /* user.<number>: subscribed while somebody of it is here */
+        struct pgn_bus_sub *sub;
+        uint32_t users;
+    } user_subjects[PGN_USER_SUBJECTS];
 
     /* gw_hello */
     struct pgn_node hellos;      /* waiting for this turn's end */

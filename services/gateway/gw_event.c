@@ -139,18 +139,16 @@ static bool names_session(const Pigeon__Revoked *r, const uint8_t hash[PGN_HASH_
     return r->n_sessions == 0;
 }
 
-/* False when the user went with its last session. */
-static bool revoked(struct gateway *gw, const char *user, const Pigeon__Revoked *r)
+/* u may go with its last session. */
+static void revoked(struct gw_user *u, const Pigeon__Revoked *r)
 {
-    struct gw_user *u = gw_user_find(gw, user);
-    for (struct gw_conn *c = u ? u->conns : NULL, *next; c; c = next) {
+    for (struct gw_conn *c = u->conns, *next; c; c = next) {
         next = c->next_of_user;
         if (!names_session(r, c->hash))
             continue;
         gw_count(GW_M_REVOKED, 1);
         gw_conn_bye(c, *r->code ? r->code : "kicked", 0, (uint16_t)pgn_error_info(PGN_E_UNAUTHENTICATED)->ws_close);
     }
-    return gw_user_find(gw, user) != NULL;
 }
 
 /* Ends the watches of one who has been blocked; a client sees what it sees of a user who leaves. */
@@ -176,29 +174,35 @@ static void hidden(struct gw_user *u, const Pigeon__Hidden *h)
     gw_shared_release(&n.shared);
 }
 
-void gw_event_on_user(void *ctx, const struct pgn_bus_msg *msg)
+/* u may be gone afterwards. n: NULL for what is not for clients. */
+static void for_user(struct gw_user *u, const Pigeon__Event *e, struct news *n)
 {
-    struct gw_user *u = ctx;
-    struct gateway *gw = u->gw;
+    if (e->what_case == PIGEON__EVENT__WHAT_MEMBERSHIP)
+        membership(u, e->membership);
+    else if (e->what_case == PIGEON__EVENT__WHAT_REVOKED)
+        revoked(u, e->revoked);
+    else if (e->what_case == PIGEON__EVENT__WHAT_HIDDEN)
+        hidden(u, e->hidden);
+    else if (n)
+        to_user(n, u);
+}
+
+void gw_event_on_users(void *ctx, const struct pgn_bus_msg *msg)
+{
+    struct gateway *gw = ctx;
     Pigeon__Events *events = decode(gw, msg);
-    char id[PGN_USER_MAX + 1];
-    memcpy(id, u->id, sizeof id);
-    bool here = true;
-    for (size_t i = 0; events && here && i < events->n_events; i++) {
+    for (size_t i = 0; events && i < events->n_events; i++) {
         const Pigeon__Event *e = events->events[i];
         struct news n;
         note_commit(gw, e);
-        if (e->what_case == PIGEON__EVENT__WHAT_MEMBERSHIP) {
-            membership(u, e->membership);
-        } else if (e->what_case == PIGEON__EVENT__WHAT_REVOKED) {
-            here = revoked(gw, id, e->revoked);
-        } else if (e->what_case == PIGEON__EVENT__WHAT_HIDDEN) {
-            hidden(u, e->hidden);
-        } else if (make_news(e, &n)) {
-            to_user(&n, u);
-            gw_shared_release(&n.shared);
+        bool news = make_news(e, &n);
+        for (size_t k = 0; k < e->n_users; k++) {
+            struct gw_user *u = gw_user_find(gw, e->users[k]);
+            if (u)
+                for_user(u, e, news ? &n : NULL);
         }
-        here = here && gw_user_find(gw, id) == u; /* closing a slow client may take the user along */
+        if (news)
+            gw_shared_release(&n.shared);
     }
     pgn_arena_reset(gw->arena);
 }

@@ -6,7 +6,7 @@
 
 #include "services/gateway/gateway.h"
 
-pgn_bus_handler gw_event_on_user;                    /* ctx: gw_user */
+pgn_bus_handler gw_event_on_users;                   /* ctx: gateway */
 pgn_bus_handler gw_event_on_topic;                   /* ctx: gw_topic */
 int gw_event_start(struct gateway *gw) PGN_MUST_USE; /* follows PGN_SUBJ_STORE_UP */
 void gw_event_stop(struct gateway *gw);

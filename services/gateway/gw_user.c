@@ -15,19 +15,39 @@ struct gw_user *gw_user_find(const struct gateway *gw, const char *id)
     return pgn_map_get_str(gw->users, id);
 }
 
+/* One more user of a shared subject; false: the bus takes no subscription. */
+static bool subject_enter(struct gateway *gw, const char *id)
+{
+    unsigned number = pgn_user_subject_number(id);
+    struct gw_shared_subject *s = &gw->user_subjects[number];
+    char subject[PGN_USER_SUBJECT_BYTES];
+    pgn_user_subject(number, subject);
+    if (!s->users) {
+        if (pgn_bus_subscribe(gw->bus, subject, NULL, gw_event_on_users, gw, &s->sub) != 0)
+            return false;
+        gw_count(GW_M_SUBSCRIPTIONS, 1);
+    }
+    s->users++;
+    return true;
+}
+
+static void subject_leave(struct gateway *gw, const char *id)
+{
+    struct gw_shared_subject *s = &gw->user_subjects[pgn_user_subject_number(id)];
+    if (--s->users)
+        return;
+    pgn_bus_unsubscribe(&s->sub);
+    gw_count(GW_M_SUBSCRIPTIONS, -1);
+}
+
 static struct gw_user *make_user(struct gateway *gw, const char *id)
 {
-    char subject[sizeof PGN_SUBJ_USER + PGN_USER_MAX] = PGN_SUBJ_USER;
+    if (!subject_enter(gw, id))
+        return NULL;
     struct gw_user *u = pgn_calloc(1, sizeof *u);
     u->gw = gw;
     memcpy(u->id, id, strlen(id) + 1);
-    memcpy(subject + sizeof PGN_SUBJ_USER - 1, id, strlen(id) + 1);
-    if (pgn_bus_subscribe(gw->bus, subject, NULL, gw_event_on_user, u, &u->sub) != 0) {
-        free(u);
-        return NULL;
-    }
     (void)pgn_map_put(gw->users, u);
-    gw_count(GW_M_SUBSCRIPTIONS, 1);
     gw_count(GW_M_USERS, 1);
     return u;
 }
@@ -35,9 +55,8 @@ static struct gw_user *make_user(struct gateway *gw, const char *id)
 static void free_user(struct gw_user *u)
 {
     (void)pgn_map_remove_str(u->gw->users, u->id);
-    pgn_bus_unsubscribe(&u->sub);
+    subject_leave(u->gw, u->id);
     gw_topic_leave_all(&u->groups);
-    gw_count(GW_M_SUBSCRIPTIONS, -1);
     gw_count(GW_M_USERS, -1);
     free(u);
 }

@@ -1,5 +1,5 @@
 /*
- * A user with at least one session here: devices, groups, limits, the subscription user.<id>. Goes with the last session.
+ * A user with at least one session here: devices, groups, limits. Goes with the last session.
  */
 #ifndef GW_USER_H
 #define GW_USER_H
@@ -10,7 +10,6 @@
 #include "services/gateway/gw_topic.h"
 
 struct gw_user {
-    struct pgn_bus_sub *sub;
     struct gateway *gw;
     struct gw_conn *conns;
     struct gw_refs groups;

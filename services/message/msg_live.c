@@ -11,6 +11,16 @@
 
 /* ---- typing ---- */
 
+/* One event. */
+static void to_user(struct msg_service *s, char *user, Pigeon__Events *events)
+{
+    char subject[PGN_USER_SUBJECT_BYTES];
+    events->events[0]->n_users = 1;
+    events->events[0]->users = &user;
+    pgn_user_subject(pgn_user_subject_number(user), subject);
+    msg_publish(s, subject, events);
+}
+
 static void typing_allowed(struct msg_op *op)
 {
     const struct msg_policy *p = op->want.policy;
@@ -28,7 +38,7 @@ static void typing_allowed(struct msg_op *op)
     if (!p->direct && p->members_count <= MSG_TYPING_MEMBERS)
         msg_publish(op->service, msg_op_text(op, PGN_SUBJ_CONV "%s", p->conv), &events);
     else if (p->direct && pgn_conv_peer(p->conv, op->user, peer) && strcmp(peer, op->user) != 0)
-        msg_publish(op->service, msg_op_text(op, PGN_SUBJ_USER "%s", peer), &events);
+        to_user(op->service, peer, &events);
     MSG_COUNT(TYPING, 1);
     msg_op_ok(op, NULL);
 }

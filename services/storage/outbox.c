@@ -38,10 +38,15 @@ void sto_outbox_policies(struct sto_outbox *out, const struct sto_effects *effec
     pgn_pb_pack(&changed, sto_outbox_add(out, PGN_SUBJ_POLICY, false));
 }
 
-/* Where the events of a subject go; by index, as the array of messages moves. */
+/* Where the events of a subject go; by index, as the array of messages moves. SIZE_MAX: nowhere yet. */
 struct open_subject {
     const char *subject;
     size_t message;
+};
+struct open_subjects {
+    struct pgn_arena *arena;
+    struct pgn_map *others; /* by subject */
+    struct open_subject users[PGN_USER_SUBJECTS];
 };
 
 static const void *subject_key(const void *value, size_t *ret_len)
@@ -52,30 +57,62 @@ static const void *subject_key(const void *value, size_t *ret_len)
     return s->subject;
 }
 
+static struct open_subject *users_subject(struct open_subjects *all, const char *user)
+{
+    struct open_subject *s = &all->users[pgn_user_subject_number(user)];
+
+    if (!s->subject) {
+        char *text = pgn_arena_alloc(all->arena, PGN_USER_SUBJECT_BYTES);
+        pgn_user_subject((unsigned)(s - all->users), text);
+        *s = (struct open_subject){text, SIZE_MAX};
+    }
+    return s;
+}
+
+static struct open_subject *other_subject(struct open_subjects *all, const char *subject)
+{
+    struct open_subject *s = pgn_map_get_str(all->others, subject);
+
+    if (!s) {
+        s = pgn_arena_alloc(all->arena, sizeof *s);
+        *s = (struct open_subject){subject, SIZE_MAX};
+        pgn_map_put(all->others, s);
+    }
+    return s;
+}
+
+/* Events.events (field 1). With its user (Event.users, field 11) in front, on a subject that users share: who holds none of them may stop
+ * there. */
+static void put_event(struct pgn_buf *out, const struct sto_event *e, const char *user)
+{
+    size_t name = user ? strlen(user) : 0;
+
+    pgn_buf_append_byte(out, 1 << 3 | 2);
+    sto_put_varint(out, e->len + (user ? 1 + sto_varint_len(name) + name : 0));
+    if (user)
+        sto_put_field(out, 11, sto_slice_of(user, name));
+    pgn_buf_append(out, e->data, e->len);
+}
+
 void sto_outbox_events(struct sto_outbox *out, const struct sto_effects *effects)
 {
-    struct pgn_map *map = effects->event_count ? pgn_map_new(subject_key) : NULL;
+    struct open_subjects all = {.arena = effects->arena, .others = effects->event_count ? pgn_map_new(subject_key) : NULL};
     size_t open = 0; /* messages before this one take no more events */
 
     for (size_t i = 0; i < effects->event_count; i++) {
         const struct sto_event *e = &effects->events[i];
-        struct open_subject *s = pgn_map_get_str(map, e->subject);
+        const char *user = strncmp(e->subject, PGN_SUBJ_USER, sizeof PGN_SUBJ_USER - 1) == 0 ? e->subject + sizeof PGN_SUBJ_USER - 1 : NULL;
+        struct open_subject *s = user ? users_subject(&all, user) : other_subject(&all, e->subject);
 
-        if (!s) {
-            s = pgn_arena_alloc(effects->arena, sizeof *s);
-            s->subject = e->subject;
-            s->message = SIZE_MAX;
-            pgn_map_put(map, s);
-        }
         if (e->routes)
             open = out->count;
         if (s->message == SIZE_MAX || s->message < open || out->messages[s->message].data.len + e->len > EVENTS_MAX_BYTES) {
-            sto_outbox_add(out, e->subject, true);
+            sto_outbox_add(out, s->subject, true);
             s->message = out->count - 1;
         }
-        sto_put_field(&out->messages[s->message].data, 1, sto_slice_of(e->data, e->len));
+        put_event(&out->messages[s->message].data, e, user);
     }
-    pgn_map_free(&map);
+    pgn_map_free(&all.others);
 }
 
 /* Planted fault: the bus refuses each tenth event, as when too much waits for NATS. */

@@ -70,7 +70,7 @@ class Stage:
     def membership(self, bus, joined):
         events = self.pb.Events()
         events.events.add(commit=11).membership.MergeFrom(self.pb.Membership(conv=GROUP, joined=joined, version=2))
-        bus.publish("user.bob", events)
+        bus.publish_to("bob", events)
 
     def write(self, text, seq):
         """A message to the group."""
@@ -86,7 +86,7 @@ class Stage:
         """Something on bob's own subject, behind all that was published before."""
         events = self.pb.Events()
         events.events.add(commit=99).changed.conv = text
-        self.storage.publish("user.bob", events)
+        self.storage.publish_to("bob", events)
 
     def hears(self, bob, seq):
         """Whether a message to the group reaches bob."""

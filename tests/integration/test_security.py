@@ -198,13 +198,13 @@ def test_a_secret_that_others_may_read_stops_the_service(fresh):
 REFUSED = {
     "gateway": ["PUB user.alice", "PUB conv.c0", "PUB pgn.sto.dir", "PUB pgn.sto.session", "PUB pgn.sto.seen", "PUB pgn.sto.commit", "PUB pgn.sto.admin", "PUB pgn.prs.query",
                 "PUB _INBOX.api.x", "PUB _INBOX.gateway.x", "SUB >", "SUB pgn.>", "SUB _INBOX.>"],
-    "message": ["PUB pgn.sto.dir", "PUB pgn.sto.session", "PUB pgn.sto.check", "PUB pgn.sto.admin", "PUB pgn.up.store", "PUB _INBOX.storage.x", "PUB _INBOX.presence.x",
+    "message": ["PUB pgn.sto.mqtt", "PUB pgn.api.login", "PUB pgn.sto.dir", "PUB pgn.sto.session", "PUB pgn.sto.check", "PUB pgn.sto.admin", "PUB pgn.up.store", "PUB _INBOX.storage.x", "PUB _INBOX.presence.x",
                 "SUB user.*", "SUB _INBOX.gateway.>", "SUB _INBOX.>"],
     "presence": ["PUB user.alice", "PUB pgn.sto.commit", "PUB pgn.sto.conv", "PUB pgn.sto.session", "PUB pgn.sto.check", "PUB pgn.sto.dir", "PUB _INBOX.gateway.x", "PUB _INBOX.api.x",
                  "SUB user.*", "SUB _INBOX.>"],
     "storage": ["PUB pgn.msg.op", "PUB pgn.gw.all", "PUB presence.alice", "PUB _INBOX.storage.x", "SUB _INBOX.api.>", "SUB _INBOX.>"],
-    "api": ["PUB user.alice", "PUB pgn.sto.commit", "PUB pgn.sto.conv", "PUB _INBOX.gateway.x", "PUB _INBOX.cli.x", "PUB $SYS.REQ.SERVER.PING", "SUB user.*", "SUB $SYS.>", "SUB _INBOX.>"],
-    "cli": ["PUB user.alice", "PUB pgn.sto.commit", "PUB pgn.sto.conv", "PUB _INBOX.api.x", "SUB >", "SUB _INBOX.api.>"],
+    "api": ["PUB user.alice", "PUB pgn.sto.commit", "PUB pgn.sto.conv", "PUB pgn.sto.mqtt", "PUB _INBOX.message.x", "PUB _INBOX.cli.x", "PUB $SYS.REQ.SERVER.PING", "SUB user.*", "SUB $SYS.>", "SUB _INBOX.>"],
+    "cli": ["PUB pgn.sto.mqtt", "PUB pgn.api.login", "PUB user.alice", "PUB pgn.sto.commit", "PUB pgn.sto.conv", "PUB _INBOX.api.x", "SUB >", "SUB _INBOX.api.>"],
 }
 
 
