@@ -103,6 +103,8 @@ static int open_db(struct sto_dir *dir, const char *path, struct pgn_buf *ret_pr
         error = sto_dir_people_load(dir);
     if (!error && !dir->unsettled)
         error = sto_sql_run(dir, STO_SQL_SESSION_OLD, NULL, "i", (int64_t)pgn_wall_ms());
+    if (!error && !dir->unsettled)
+        error = sto_dir_mqtt_clean(dir);
     if (!error)
         error = sto_dir_recount(dir);
     if (error && ret_problem->len == 0)
@@ -241,8 +243,32 @@ void sto_dir_abort(struct sto_dir *dir)
 
 /* ---- requests ---- */
 
-static int dir_do(struct sto_asking *a, const Pigeon__DirRequest *in)
+int sto_ask_atomic(struct sto_asking *a, int (*run)(struct sto_asking *a, const void *request), const void *request, bool writes)
 {
+    struct sto_dir *dir = a->dir;
+    size_t events = a->effects->event_count, policies = a->effects->policy_count, changes = dir->change_count;
+    int error = !writes ? 0 : sto_dir_rolled_back(dir) ? PGN_E_UNAVAILABLE : sto_sql_run(dir, STO_SQL_SAVE, NULL, "");
+
+    if (!error)
+        error = run(a, request);
+    if (!error && writes)
+        error = sto_sql_run(dir, STO_SQL_RELEASE, NULL, "");
+    if (error) {
+        if (writes && !sto_dir_rolled_back(dir) && sto_sql_run(dir, STO_SQL_BACK, NULL, "") == 0)
+            (void)!sto_sql_run(dir, STO_SQL_RELEASE, NULL, "");
+        a->effects->event_count = events;
+        a->effects->policy_count = policies;
+        dir->change_count = changes;
+        a->reply->error = error;
+        a->reply->payload_case = PIGEON__REPLY__PAYLOAD__NOT_SET;
+    }
+    return error;
+}
+
+static int dir_do(struct sto_asking *a, const void *request)
+{
+    const Pigeon__DirRequest *in = request;
+
     switch (in->what_case) {
     case PIGEON__DIR_REQUEST__WHAT_USER_CREATE:
         return sto_dir_user_create(a, in->user_create, "user.create");
@@ -301,23 +327,8 @@ int sto_dir_request(struct sto_dir *dir, const Pigeon__DirRequest *request, stru
                     struct sto_effects *effects)
 {
     struct sto_asking a = {dir, arena, ret, effects, request->actor, pgn_wall_ms()};
-    size_t events = effects->event_count, policies = effects->policy_count, changes = dir->change_count;
-    int error = sto_dir_rolled_back(dir) ? PGN_E_UNAVAILABLE : sto_sql_run(dir, STO_SQL_SAVE, NULL, "");
 
-    if (!error)
-        error = dir_do(&a, request);
-    if (!error)
-        error = sto_sql_run(dir, STO_SQL_RELEASE, NULL, "");
-    if (error) {
-        if (!sto_dir_rolled_back(dir) && sto_sql_run(dir, STO_SQL_BACK, NULL, "") == 0)
-            (void)!sto_sql_run(dir, STO_SQL_RELEASE, NULL, "");
-        effects->event_count = events;
-        effects->policy_count = policies;
-        dir->change_count = changes;
-        ret->error = error;
-        ret->payload_case = PIGEON__REPLY__PAYLOAD__NOT_SET;
-    }
-    return error;
+    return sto_ask_atomic(&a, dir_do, request, true);
 }
 
 /* ---- copies ---- */

@@ -1,6 +1,6 @@
 /*
- * The directory: users, sessions, contacts, invitations, files, audit log, in SQLite (WAL, synchronous=FULL; or in memory).
- * One thread. Requests stand in transactions of many (sto_dir_begin, sto_dir_end), each in a savepoint of its own.
+ * The directory: users, sessions (and what MQTT keeps of them), contacts, invitations, files, audit log, in SQLite (WAL, synchronous=FULL;
+ * or in memory). One thread. Requests stand in transactions of many (sto_dir_begin, sto_dir_end), each in a savepoint of its own.
  */
 #ifndef STO_DIR_H
 #define STO_DIR_H
@@ -11,7 +11,7 @@
 
 struct sto_dir;
 
-enum { STO_DIR_SCHEMA = 1 };
+enum { STO_DIR_SCHEMA = 2 };
 
 /*
  * path ":memory:" forgets everything. Fills people. PGN_E_CORRUPT: damaged (dir_repair.h), PGN_E_CONFLICT: a newer schema,
@@ -28,6 +28,9 @@ int sto_dir_request(struct sto_dir *dir, const Pigeon__DirRequest *request, stru
                     struct sto_effects *effects);
 int sto_dir_session(struct sto_dir *dir, const Pigeon__SessionRequest *request, struct pgn_arena *arena, Pigeon__Reply *ret,
                     struct sto_effects *effects);
+/* get, put and remove; release is no request to the directory. */
+int sto_dir_mqtt(struct sto_dir *dir, const Pigeon__MqttRequest *request, struct pgn_arena *arena, Pigeon__Reply *ret,
+                 struct sto_effects *effects);
 int sto_dir_end(struct sto_dir *dir) PGN_MUST_USE;
 void sto_dir_abort(struct sto_dir *dir); /* instead of end: nothing of it was done */
 

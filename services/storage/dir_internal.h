@@ -34,6 +34,7 @@ struct sto_dir {
     struct sto_people_change *changes;
     size_t change_count, change_cap;
     _Atomic uint64_t users, session_count;
+    uint64_t mqtt_swept_ms;
     bool in_transaction;
     bool unsettled;                    /* opened on a full disk: the log beside the database could not be settled yet */
     struct sqlite3_session *recording; /* dir_replica.c */
@@ -61,6 +62,8 @@ static inline int sto_ask_error(struct sto_asking *a, int error, const char *tex
 {
     return sto_reply_error(a->reply, error, text);
 }
+/* One request in a savepoint of its own when it writes: after an error all is as before it, also effects and people. */
+int sto_ask_atomic(struct sto_asking *a, int (*run)(struct sto_asking *a, const void *request), const void *request, bool writes);
 void sto_dir_people_change(struct sto_dir *dir, const char *user, const char *other, bool block);
 int sto_dir_people_load(struct sto_dir *dir) PGN_MUST_USE;
 int sto_dir_recount(struct sto_dir *dir) PGN_MUST_USE; /* users and sessions, for sto_dir_counts */
@@ -84,6 +87,8 @@ void sto_session_forget(struct sto_dir *dir, const uint8_t *hash);
 void sto_session_forget_user(struct sto_dir *dir, const char *user);
 void sto_session_forget_all(struct sto_dir *dir);
 struct pgn_map *sto_session_map(void);
+/* dir_mqtt.c: at the start: those that are over, or whose device's session is. */
+int sto_dir_mqtt_clean(struct sto_dir *dir) PGN_MUST_USE;
 /* dir_contacts.c */
 int sto_dir_contact(struct sto_asking *a, const Pigeon__ContactChange *in) PGN_MUST_USE;
 int sto_dir_contact_list(struct sto_asking *a, const char *user) PGN_MUST_USE;

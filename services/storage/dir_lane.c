@@ -1,6 +1,6 @@
 /*
- * Directory and session requests: while one transaction runs, the next ones gather and become one transaction. Overflow
- * policy: QUEUE_MAX requests, then they are answered `overloaded`.
+ * Requests on the directory, sessions and MQTT sessions: while one transaction runs, the next ones gather and become one transaction.
+ * Overflow policy: QUEUE_MAX requests, then they are answered `overloaded`.
  */
 #include "common/base/clock.h"
 #include "common/base/error.h"
@@ -17,8 +17,9 @@ enum { GROUP_MAX = 256, QUEUE_MAX = 20000, ARENA_BYTES = 4096, OVERLOAD_RETRY_MS
 struct ask {
     struct pgn_node node;
     struct pgn_arena *arena;
-    Pigeon__DirRequest *dir; /* or */
-    Pigeon__SessionRequest *session;
+    Pigeon__DirRequest *dir;         /* or */
+    Pigeon__SessionRequest *session; /* or */
+    Pigeon__MqttRequest *mqtt;
     char *reply;
     struct pgn_buf answer;
 };
@@ -58,6 +59,8 @@ static void ask_run(struct group *g, size_t i)
 
     if (a->dir)
         store->ops->dir_request(store, a->dir, a->arena, &g->replies[i], &g->effects);
+    else if (a->mqtt)
+        store->ops->dir_mqtt(store, a->mqtt, a->arena, &g->replies[i], &g->effects);
     else
         store->ops->dir_session(store, a->session, a->arena, &g->replies[i], &g->effects);
 }
@@ -182,9 +185,11 @@ void sto_dir_lane_take(struct sto_dir_lane *lane, const struct pgn_bus_msg *msg,
     a->reply = pgn_strdup(msg->reply);
     if (kind == STO_ASK_SESSION || kind == STO_ASK_CHECK)
         a->session = PGN_PB_UNPACK(Pigeon__SessionRequest, pigeon__session_request, a->arena, msg->data, msg->len);
+    else if (kind == STO_ASK_MQTT)
+        a->mqtt = PGN_PB_UNPACK(Pigeon__MqttRequest, pigeon__mqtt_request, a->arena, msg->data, msg->len);
     else
         a->dir = PGN_PB_UNPACK(Pigeon__DirRequest, pigeon__dir_request, a->arena, msg->data, msg->len);
-    if (!a->session && !a->dir) {
+    if (!a->session && !a->dir && !a->mqtt) {
         sto_count(STO_M_MALFORMED, 1);
         sto_answer_error(lane->service, msg->reply, PGN_E_INVALID, 0);
         ask_free(a);

@@ -45,7 +45,7 @@ struct sto_dir_table {
     const char *name, *collection;
     const char *columns[16]; /* as CREATE TABLE has them; ends with NULL */
 };
-enum { STO_DIR_TABLES = 7 };
+enum { STO_DIR_TABLES = 8 };
 extern const struct sto_dir_table sto_dir_tables[STO_DIR_TABLES];
 /* INSERT OR REPLACE of a whole row; the caller finalizes it. */
 int sto_dir_insert(struct sto_dir *dir, const struct sto_dir_table *table, sqlite3_stmt **ret_stmt) PGN_MUST_USE;

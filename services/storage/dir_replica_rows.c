@@ -19,6 +19,7 @@ const struct sto_dir_table sto_dir_tables[STO_DIR_TABLES] = {
     {"files", "dir_files", {"file_id", "owner", "name", "size", "mime", "sha256", "created_at", NULL}},
     {"audit", "dir_audit", {"number", "at", "actor", "action", "object", "detail", "hash", NULL}},
     {"settings", "dir_settings", {"key", "value", NULL}},
+    {"mqtt", "dir_mqtt", {"user", "device", "expires_at", "cursor", "state", NULL}},
 };
 
 static const struct sto_dir_table *table_of(const char *name)

@@ -26,6 +26,9 @@ static const char *const migrations[STO_DIR_SCHEMA] = {
     "CREATE TABLE audit(number INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL,"
     " detail TEXT NOT NULL, hash BLOB NOT NULL);"
     "CREATE TABLE settings(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+    "CREATE TABLE mqtt(user TEXT NOT NULL, device TEXT NOT NULL, expires_at INTEGER NOT NULL, cursor TEXT NOT NULL, state BLOB NOT NULL,"
+    " PRIMARY KEY(user, device)) WITHOUT ROWID;"
+    "CREATE INDEX mqtt_expires ON mqtt(expires_at) WHERE expires_at <> 0;",
 };
 
 static int schema_of(sqlite3 *db, int *ret_version)

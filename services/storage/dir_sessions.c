@@ -212,10 +212,15 @@ static int revoke_these(struct sto_asking *a, const char *user, const struct rev
 {
     Pigeon__Revoked revoked = PIGEON__REVOKED__INIT;
     Pigeon__Event event = PIGEON__EVENT__INIT;
+    bool again = strcmp(code, "replaced") == 0; /* the device logs in once more: what MQTT keeps for it stays */
 
     for (size_t i = 0; i < r->count; i++) {
-        int changes = 0, error = sto_sql_run(a->dir, STO_SQL_SESSION_DEL, &changes, "b", r->hashes[i].data, r->hashes[i].len);
+        int changes = 0, error = 0;
 
+        if (!again)
+            error = sto_sql_run(a->dir, STO_SQL_MQTT_DEL_SESSION, NULL, "b", r->hashes[i].data, r->hashes[i].len);
+        if (!error)
+            error = sto_sql_run(a->dir, STO_SQL_SESSION_DEL, &changes, "b", r->hashes[i].data, r->hashes[i].len);
         if (error)
             return error;
         if (r->hashes[i].len == PGN_HASH_BYTES)
@@ -335,8 +340,10 @@ static int list(struct sto_asking *a, const char *user)
     return error;
 }
 
-static int session_do(struct sto_asking *a, const Pigeon__SessionRequest *in)
+static int session_do(struct sto_asking *a, const void *request)
 {
+    const Pigeon__SessionRequest *in = request;
+
     switch (in->what_case) {
     case PIGEON__SESSION_REQUEST__WHAT_CHECK:
         return check(a, in->check);
@@ -357,20 +364,7 @@ int sto_dir_session(struct sto_dir *dir, const Pigeon__SessionRequest *request, 
                     struct sto_effects *effects)
 {
     struct sto_asking a = {dir, arena, ret, effects, request->actor, pgn_wall_ms()};
-    size_t events = effects->event_count;
     bool writes = request->what_case == PIGEON__SESSION_REQUEST__WHAT_CREATE || request->what_case == PIGEON__SESSION_REQUEST__WHAT_REVOKE;
-    int error = !writes ? 0 : sto_dir_rolled_back(dir) ? PGN_E_UNAVAILABLE : sto_sql_run(dir, STO_SQL_SAVE, NULL, "");
 
-    if (!error)
-        error = session_do(&a, request);
-    if (!error && writes)
-        error = sto_sql_run(dir, STO_SQL_RELEASE, NULL, "");
-    if (error) {
-        if (writes && !sto_dir_rolled_back(dir) && sto_sql_run(dir, STO_SQL_BACK, NULL, "") == 0)
-            (void)!sto_sql_run(dir, STO_SQL_RELEASE, NULL, "");
-        effects->event_count = events;
-        ret->error = error;
-        ret->payload_case = PIGEON__REPLY__PAYLOAD__NOT_SET;
-    }
-    return error;
+    return sto_ask_atomic(&a, session_do, request, writes);
 }

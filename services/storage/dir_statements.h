@@ -40,6 +40,17 @@ STO_SQL(SESSION_OLD, "DELETE FROM sessions WHERE expires_at <> 0 AND expires_at 
 STO_SQL(SESSION_EXCESS, "SELECT hash FROM sessions WHERE user = ? ORDER BY last_used DESC LIMIT -1 OFFSET ?")
 STO_SQL(SESSION_COUNT, "SELECT count(*) FROM sessions")
 
+STO_SQL(MQTT_GET, "SELECT expires_at, cursor, state FROM mqtt WHERE user = ?1 AND device = ?2 AND (expires_at = 0 OR expires_at > ?3)")
+STO_SQL(MQTT_PUT,
+        "INSERT INTO mqtt(user, device, expires_at, cursor, state) SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS"
+        " (SELECT 1 FROM sessions WHERE user = ?1 AND device = ?2 AND (expires_at = 0 OR expires_at > ?6))"
+        " ON CONFLICT(user, device) DO UPDATE SET expires_at = excluded.expires_at, cursor = excluded.cursor, state = excluded.state")
+STO_SQL(MQTT_DEL, "DELETE FROM mqtt WHERE user = ? AND device = ?")
+STO_SQL(MQTT_DEL_SESSION, "DELETE FROM mqtt WHERE (user, device) IN (SELECT user, device FROM sessions WHERE hash = ?)")
+STO_SQL(MQTT_OLD,
+        "DELETE FROM mqtt WHERE (user, device) IN (SELECT user, device FROM mqtt WHERE expires_at <> 0 AND expires_at <= ?1 LIMIT ?2)")
+STO_SQL(MQTT_ORPHANS, "DELETE FROM mqtt WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.user = mqtt.user AND s.device = mqtt.device)")
+
 STO_SQL(CONTACT_GET, "SELECT state FROM contacts WHERE user = ? AND other = ?")
 STO_SQL(CONTACT_SET, "INSERT INTO contacts(user, other, state, note, since) VALUES(?,?,?,?,?)"
                      " ON CONFLICT(user, other) DO UPDATE SET state = excluded.state, note = excluded.note, since = excluded.since")

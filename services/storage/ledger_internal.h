@@ -7,7 +7,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { STO_LEDGER_ID_BYTES = 21, STO_LEDGER_ENTRY_MAX = 12 << 20, STO_LEDGER_SCHEMA = 1 };
+/* Schema 2: entries and documents of the directory's table mqtt, which an older Pigeon does not know. */
+enum { STO_LEDGER_ID_BYTES = 21, STO_LEDGER_ENTRY_MAX = 12 << 20, STO_LEDGER_SCHEMA = 2 };
 #define STO_LEDGER "ledger"
 #define STO_META   "meta"
 

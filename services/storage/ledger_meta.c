@@ -47,6 +47,8 @@ int sto_ledger_meta_load(struct sto_ledger *l, mongoc_client_t *client, struct s
         error = sto_mongo_get(l->mongo, client, STO_META, STO_LEDGER, &doc);
     if (!error && number_of(&doc, "schema") > STO_LEDGER_SCHEMA)
         error = PGN_E_CONFLICT;
+    if (!error && number_of(&doc, "schema") < STO_LEDGER_SCHEMA)
+        error = sto_ledger_meta_raise(l, client, "schema", STO_LEDGER_SCHEMA);
     if (!error) {
         ret_meta->applied = number_of(&doc, "applied");
         ret_meta->truncated = number_of(&doc, "truncated");

@@ -15,6 +15,7 @@ static const struct {
     {PIGEON__EXPORT_LINE__WHAT_FILE, &pigeon__export_file__descriptor},
     {PIGEON__EXPORT_LINE__WHAT_AUDIT, &pigeon__export_audit__descriptor},
     {PIGEON__EXPORT_LINE__WHAT_SETTING, &pigeon__export_setting__descriptor},
+    {PIGEON__EXPORT_LINE__WHAT_MQTT, &pigeon__export_mqtt__descriptor},
 };
 
 static void *place(void *message, const ProtobufCMessageDescriptor *type, const char *column, ProtobufCType *ret_type)

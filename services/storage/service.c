@@ -69,6 +69,10 @@ static void on_dir(void *ctx, const struct pgn_bus_msg *msg)
 {
     sto_dir_lane_take(((struct sto_service *)ctx)->dir, msg, STO_ASK_DIR);
 }
+static void on_mqtt(void *ctx, const struct pgn_bus_msg *msg)
+{
+    sto_dir_lane_take(((struct sto_service *)ctx)->dir, msg, STO_ASK_MQTT);
+}
 static void on_admin(void *ctx, const struct pgn_bus_msg *msg)
 {
     sto_admin_take(ctx, msg);
@@ -80,8 +84,8 @@ static int subscribe(struct sto_service *s)
         const char *subject;
         pgn_bus_handler *handler;
     } all[] = {
-        {PGN_SUBJ_STO_CONV, on_conv}, {PGN_SUBJ_STO_SESSION, on_session}, {PGN_SUBJ_STO_CHECK, on_check},
-        {PGN_SUBJ_STO_DIR, on_dir},   {PGN_SUBJ_STO_SEEN, on_seen},       {PGN_SUBJ_STO_ADMIN, on_admin},
+        {PGN_SUBJ_STO_CONV, on_conv}, {PGN_SUBJ_STO_SESSION, on_session}, {PGN_SUBJ_STO_CHECK, on_check}, {PGN_SUBJ_STO_DIR, on_dir},
+        {PGN_SUBJ_STO_SEEN, on_seen}, {PGN_SUBJ_STO_ADMIN, on_admin},     {PGN_SUBJ_STO_MQTT, on_mqtt},
     };
     int error = 0;
 

@@ -26,7 +26,7 @@ struct sto_service {
     struct sto_commit_lane *commits;
     struct sto_dir_lane *dir;
     struct pgn_workers *readers, *admin;
-    struct pgn_bus_sub *commit_sub, *subs[6];
+    struct pgn_bus_sub *commit_sub, *subs[7];
     size_t reads_running; /* jobs of readers and admin that are not answered yet */
     bool draining;
 };
@@ -69,10 +69,10 @@ bool sto_commit_lane_idle(const struct sto_commit_lane *lane);
 bool sto_commit_lane_failed(const struct sto_commit_lane *lane);
 size_t sto_commit_lane_waiting(const struct sto_commit_lane *lane); /* items */
 
-/* dir_lane.c: directory and session requests, many to a transaction. */
+/* dir_lane.c: requests on the directory, sessions and MQTT sessions, many to a transaction. */
 struct sto_dir_lane *sto_dir_lane_new(struct sto_service *s);
 void sto_dir_lane_free(struct sto_dir_lane **lane);
-enum sto_ask_kind { STO_ASK_DIR, STO_ASK_SEEN, STO_ASK_SESSION, STO_ASK_CHECK }; /* by subject: what may be asked there */
+enum sto_ask_kind { STO_ASK_DIR, STO_ASK_SEEN, STO_ASK_SESSION, STO_ASK_CHECK, STO_ASK_MQTT }; /* by subject: what may be asked there */
 void sto_dir_lane_take(struct sto_dir_lane *lane, const struct pgn_bus_msg *msg, enum sto_ask_kind kind);
 bool sto_dir_lane_idle(const struct sto_dir_lane *lane);
 

@@ -68,6 +68,9 @@ struct sto_store_ops {
                        struct sto_effects *effects);
     int (*dir_session)(struct sto_store *s, const Pigeon__SessionRequest *request, struct pgn_arena *arena, Pigeon__Reply *ret,
                        struct sto_effects *effects);
+    /* get, put and remove of MQTT sessions. */
+    int (*dir_mqtt)(struct sto_store *s, const Pigeon__MqttRequest *request, struct pgn_arena *arena, Pigeon__Reply *ret,
+                    struct sto_effects *effects);
     /* 0; else the answers of all requests that changed something (dir_request returned with *ret wrote) are void. PGN_E_STALE: another
      * instance was first, nothing was stored: begin again with all of them. */
     int (*dir_end)(struct sto_store *s);

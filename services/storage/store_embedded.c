@@ -165,6 +165,7 @@ static const struct sto_store_ops embedded_ops = {
     .dir_begin = sto_parts_dir_begin,
     .dir_request = sto_parts_dir_request,
     .dir_session = sto_parts_dir_session,
+    .dir_mqtt = sto_parts_dir_mqtt,
     .dir_end = sto_parts_dir_end,
     .audit_verify = sto_parts_audit_verify,
     .stats = embedded_stats,

@@ -173,6 +173,7 @@ static const struct sto_store_ops mongo_ops = {
     .dir_begin = mongo_dir_begin,
     .dir_request = sto_parts_dir_request,
     .dir_session = sto_parts_dir_session,
+    .dir_mqtt = sto_parts_dir_mqtt,
     .dir_end = mongo_dir_end,
     .audit_verify = mongo_audit_verify,
     .stats = sto_parts_stats_only,

@@ -76,6 +76,11 @@ int sto_parts_dir_session(struct sto_store *s, const Pigeon__SessionRequest *req
 {
     return sto_dir_session(sto_parts_of(s)->dir, request, arena, ret, effects);
 }
+int sto_parts_dir_mqtt(struct sto_store *s, const Pigeon__MqttRequest *request, struct pgn_arena *arena, Pigeon__Reply *ret,
+                       struct sto_effects *effects)
+{
+    return sto_dir_mqtt(sto_parts_of(s)->dir, request, arena, ret, effects);
+}
 int sto_parts_dir_end(struct sto_store *s)
 {
     return sto_dir_end(sto_parts_of(s)->dir);

@@ -35,6 +35,8 @@ int sto_parts_dir_request(struct sto_store *s, const Pigeon__DirRequest *request
                           struct sto_effects *effects);
 int sto_parts_dir_session(struct sto_store *s, const Pigeon__SessionRequest *request, struct pgn_arena *arena, Pigeon__Reply *ret,
                           struct sto_effects *effects);
+int sto_parts_dir_mqtt(struct sto_store *s, const Pigeon__MqttRequest *request, struct pgn_arena *arena, Pigeon__Reply *ret,
+                       struct sto_effects *effects);
 int sto_parts_dir_end(struct sto_store *s);
 int sto_parts_audit_verify(struct sto_store *s, uint64_t *ret_count, uint64_t *ret_bad);
 /* Counts, commit, epoch, notes. */

@@ -26,6 +26,20 @@ static void session_add(struct kit *k, const char *user, uint8_t byte)
     assert_int_equal(kit_session(k, &request), 0);
 }
 
+static void mqtt_add(struct kit *k, const char *user)
+{
+    Pigeon__MqttRequest request = PIGEON__MQTT_REQUEST__INIT;
+    Pigeon__MqttSession session = PIGEON__MQTT_SESSION__INIT;
+
+    session.user = pgn_arena_strdup(k->arena, user);
+    session.device = pgn_arena_strdup(k->arena, "phone");
+    session.cursor = pgn_arena_strdup(k->arena, "17");
+    session.state = (ProtobufCBinaryData){4, (uint8_t *)pgn_arena_strdup(k->arena, "\x01\x02\xff\x03")};
+    request.what_case = PIGEON__MQTT_REQUEST__WHAT_PUT;
+    request.put = &session;
+    assert_int_equal(kit_mqtt(k, &request), 0);
+}
+
 static void others_add(struct kit *k)
 {
     Pigeon__DirRequest invite = PIGEON__DIR_REQUEST__INIT, file = PIGEON__DIR_REQUEST__INIT;
@@ -57,6 +71,7 @@ static void fill(struct kit *k, int messages)
 
     kit_users(k, "alice", "bob", "carol", NULL);
     session_add(k, "alice", 7);
+    mqtt_add(k, "alice");
     assert_int_equal(kit_contact(k, "alice", "carol", "request"), 0);
     assert_int_equal(kit_contact(k, "bob", "carol", "block"), 0);
     others_add(k);

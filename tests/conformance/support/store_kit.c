@@ -181,6 +181,17 @@ int kit_session(struct kit *k, Pigeon__SessionRequest *request)
     return error;
 }
 
+int kit_mqtt(struct kit *k, Pigeon__MqttRequest *request)
+{
+    pigeon__reply__init(&k->reply);
+    sto_effects_init(&k->dir_effects, k->arena);
+    assert_int_equal(k->store->ops->dir_begin(k->store), 0);
+    int error = k->store->ops->dir_mqtt(k->store, request, k->arena, &k->reply, &k->dir_effects);
+    assert_int_equal(k->store->ops->dir_end(k->store), 0);
+    assert_int_equal(error, k->reply.error);
+    return error;
+}
+
 int kit_contact(struct kit *k, const char *user, const char *other, const char *action)
 {
     NEW(k, Pigeon__DirRequest, pigeon__dir_request, request);

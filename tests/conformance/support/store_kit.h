@@ -81,6 +81,7 @@ Pigeon__Event *kit_dir_event(struct kit *k, size_t i);
 /* The directory: one request in a transaction of its own; answer in k->reply. Returns its error. */
 int kit_dir(struct kit *k, Pigeon__DirRequest *request);
 int kit_session(struct kit *k, Pigeon__SessionRequest *request);
+int kit_mqtt(struct kit *k, Pigeon__MqttRequest *request);
 int kit_contact(struct kit *k, const char *user, const char *other, const char *action);
 
 #define KIT_TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)

@@ -43,10 +43,19 @@ static const char schema_1[] =
     "INSERT INTO contacts VALUES('alice','bob','blocked','',1700000000000);"
     "PRAGMA user_version=1; COMMIT;";
 
-/* A schema that does not exist, to see the way from 1 to it. */
+/* Another schema 2 than there is, to see the way to one. */
 static const char *const to_two[] = {NULL,
                                      "ALTER TABLE users ADD COLUMN phone TEXT NOT NULL DEFAULT 'none'; UPDATE users SET phone = user;"};
 static const char *const to_nowhere[] = {NULL, "ALTER TABLE users ADD COLUMN phone TEXT; INSERT INTO no_such_table VALUES(1);"};
+
+/* Schema 2, as its Pigeon made it of schema 1. */
+static const char schema_2[] =
+    "CREATE TABLE mqtt(user TEXT NOT NULL, device TEXT NOT NULL, expires_at INTEGER NOT NULL, cursor TEXT NOT NULL, state BLOB NOT NULL,"
+    " PRIMARY KEY(user, device)) WITHOUT ROWID;"
+    "CREATE INDEX mqtt_expires ON mqtt(expires_at) WHERE expires_at <> 0;"
+    "INSERT INTO mqtt VALUES('alice','web',0,'12',x'0102');"
+    "INSERT INTO mqtt VALUES('alice','web2',0,'12',x'0102');"
+    "PRAGMA user_version=2;";
 
 struct old {
     char directory[64], path[128], copy[160];
@@ -102,6 +111,7 @@ static void a_store_of_schema_1_opens(void **state)
     struct sto_people *people = sto_people_new();
     struct sto_dir *dir = NULL;
     uint64_t users, sessions, version;
+    int changes = 0;
 
     sqlite3_close(o->db);
     o->db = NULL;
@@ -119,6 +129,25 @@ static void a_store_of_schema_1_opens(void **state)
     assert_int_equal(sqlite3_column_int(s, 14), 3);
     sqlite3_reset(s);
     assert_int_equal(access(o->copy, F_OK) == 0, STO_DIR_SCHEMA > 1); /* a copy only when something was changed */
+    assert_int_equal(sto_sql_run(dir, STO_SQL_MQTT_PUT, &changes, "ssisbi", "alice", "web", (int64_t)0, "5", "x", (size_t)1, (int64_t)1),
+                     0);
+    assert_int_equal(changes, 1); /* the table of schema 2 is there, and the session of schema 1 counts */
+    sto_dir_close(&dir);
+    sto_people_free(&people);
+}
+
+static void a_store_of_schema_2_opens(void **state)
+{
+    struct old *o = *state;
+    struct sto_people *people = sto_people_new();
+    struct sto_dir *dir = NULL;
+
+    assert_int_equal(sqlite3_exec(o->db, schema_2, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(o->db);
+    o->db = NULL;
+    assert_int_equal(sto_dir_open(o->path, people, &dir, &o->problem, &o->notes), 0);
+    assert_string_equal(value(dir->db, "SELECT device || cursor || hex(state) FROM mqtt"), "web120102");
+    assert_string_equal(value(dir->db, "SELECT count(*) FROM mqtt"), "1"); /* whose device has no session is gone */
     sto_dir_close(&dir);
     sto_people_free(&people);
 }
@@ -166,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_store_of_schema_1_opens, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_store_of_schema_2_opens, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_keeps_all_and_a_copy, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_that_fails_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_newer_schema_is_left_alone, setup, teardown),

@@ -1,0 +1,208 @@
+/* What MQTT needs of a store: its clients' sessions, and forgetting a retry key. On every store. */
+#include "tests/conformance/support/store_kit.h"
+
+#include "common/base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- sessions ---- */
+
+static void log_in(struct kit *k, const char *user, const char *device, uint8_t token)
+{
+    Pigeon__SessionRequest request = PIGEON__SESSION_REQUEST__INIT;
+    Pigeon__Session session = PIGEON__SESSION__INIT;
+    uint8_t *hash = pgn_arena_alloc(k->arena, PGN_HASH_BYTES);
+
+    memset(hash, token, PGN_HASH_BYTES);
+    session.hash = (ProtobufCBinaryData){PGN_HASH_BYTES, hash};
+    session.user = pgn_arena_strdup(k->arena, user);
+    session.device = pgn_arena_strdup(k->arena, device);
+    request.what_case = PIGEON__SESSION_REQUEST__WHAT_CREATE;
+    request.create = &session;
+    assert_int_equal(kit_session(k, &request), 0);
+}
+
+static void log_out(struct kit *k, const char *user, const char *device)
+{
+    Pigeon__SessionRequest request = PIGEON__SESSION_REQUEST__INIT;
+    Pigeon__SessionRevoke revoke = PIGEON__SESSION_REVOKE__INIT;
+
+    revoke.user = pgn_arena_strdup(k->arena, user);
+    revoke.device = pgn_arena_strdup(k->arena, device);
+    request.what_case = PIGEON__SESSION_REQUEST__WHAT_REVOKE;
+    request.revoke = &revoke;
+    assert_int_equal(kit_session(k, &request), 0);
+}
+
+static Pigeon__MqttSession *session_of(struct kit *k, const char *user, const char *device, uint64_t expires_at, const char *cursor)
+{
+    Pigeon__MqttSession *s = pgn_arena_alloc(k->arena, sizeof *s);
+
+    pigeon__mqtt_session__init(s);
+    s->user = pgn_arena_strdup(k->arena, user);
+    s->device = pgn_arena_strdup(k->arena, device);
+    s->expires_at = expires_at;
+    s->cursor = pgn_arena_strdup(k->arena, cursor);
+    s->state = (ProtobufCBinaryData){4, (uint8_t *)pgn_arena_strdup(k->arena, "\x01\x02\xff\x03")};
+    return s;
+}
+
+static int put(struct kit *k, Pigeon__MqttSession *s)
+{
+    Pigeon__MqttRequest request = PIGEON__MQTT_REQUEST__INIT;
+
+    request.what_case = PIGEON__MQTT_REQUEST__WHAT_PUT;
+    request.put = s;
+    return kit_mqtt(k, &request);
+}
+
+/* "" when there is none. */
+static const char *cursor_of(struct kit *k, const char *user, const char *device)
+{
+    Pigeon__MqttRequest request = PIGEON__MQTT_REQUEST__INIT;
+
+    request.what_case = PIGEON__MQTT_REQUEST__WHAT_GET;
+    request.get = session_of(k, user, device, 0, "");
+    assert_int_equal(kit_mqtt(k, &request), 0);
+    assert_int_equal(k->reply.payload_case, PIGEON__REPLY__PAYLOAD_MQTT);
+    return k->reply.mqtt->user[0] ? k->reply.mqtt->cursor : "";
+}
+
+static void a_session_is_kept_and_given_back(void **state)
+{
+    struct kit *k = kit_of(state);
+    Pigeon__MqttRequest request = PIGEON__MQTT_REQUEST__INIT;
+    uint64_t later = pgn_wall_ms() + 3600 * 1000;
+
+    kit_users(k, "alice", "bob", NULL);
+    log_in(k, "alice", "pump", 1);
+    log_in(k, "bob", "pump", 2);
+    assert_string_equal(cursor_of(k, "alice", "pump"), "");
+    assert_int_equal(put(k, session_of(k, "alice", "pump", later, "12")), 0);
+    assert_int_equal(put(k, session_of(k, "bob", "pump", 0, "7")), 0);
+    assert_int_equal(put(k, session_of(k, "alice", "pump", later, "15")), 0); /* the newer one counts */
+    if (kit_durable())
+        kit_reopen(k);
+    assert_string_equal(cursor_of(k, "alice", "pump"), "15");
+    assert_int_equal(k->reply.mqtt->expires_at, later);
+    assert_string_equal(k->reply.mqtt->device, "pump");
+    assert_int_equal(k->reply.mqtt->state.len, 4);
+    assert_memory_equal(k->reply.mqtt->state.data, "\x01\x02\xff\x03", 4);
+    request.what_case = PIGEON__MQTT_REQUEST__WHAT_REMOVE;
+    request.remove = session_of(k, "alice", "pump", 0, "");
+    assert_int_equal(kit_mqtt(k, &request), 0);
+    assert_int_equal(kit_mqtt(k, &request), 0); /* twice is no fault */
+    assert_string_equal(cursor_of(k, "alice", "pump"), "");
+    assert_string_equal(cursor_of(k, "bob", "pump"), "7");
+}
+
+static void who_is_not_logged_in_keeps_nothing(void **state)
+{
+    struct kit *k = kit_of(state);
+
+    kit_users(k, "alice", NULL);
+    log_in(k, "alice", "pump", 1);
+    assert_int_equal(put(k, session_of(k, "alice", "valve", 0, "1")), PGN_E_UNAUTHENTICATED);
+    assert_int_equal(put(k, session_of(k, "nobody", "pump", 0, "1")), PGN_E_UNAUTHENTICATED);
+    assert_string_equal(cursor_of(k, "alice", "valve"), "");
+    assert_int_equal(put(k, session_of(k, "alice", "pump", 0, "1")), 0);
+    log_in(k, "alice", "pump", 2); /* again: the client goes on where it was */
+    assert_string_equal(cursor_of(k, "alice", "pump"), "1");
+    log_out(k, "alice", "pump");
+    assert_string_equal(cursor_of(k, "alice", "pump"), "");
+    log_in(k, "alice", "pump", 3);
+    assert_string_equal(cursor_of(k, "alice", "pump"), "");
+}
+
+static void a_disabled_user_keeps_nothing(void **state)
+{
+    struct kit *k = kit_of(state);
+    Pigeon__DirRequest request = PIGEON__DIR_REQUEST__INIT;
+    Pigeon__UserPatch patch = PIGEON__USER_PATCH__INIT;
+    Pigeon__User values = PIGEON__USER__INIT;
+    static char name[] = "alice", disabled[] = "disabled";
+    static char *fields[] = {disabled};
+
+    kit_users(k, "alice", NULL);
+    log_in(k, "alice", "pump", 1);
+    assert_int_equal(put(k, session_of(k, "alice", "pump", 0, "1")), 0);
+    patch.user = name;
+    patch.values = &values;
+    patch.fields = fields;
+    patch.n_fields = 1;
+    request.what_case = PIGEON__DIR_REQUEST__WHAT_USER_PATCH;
+    request.user_patch = &patch;
+    values.disabled = true;
+    assert_int_equal(kit_dir(k, &request), 0);
+    assert_string_equal(cursor_of(k, "alice", "pump"), "");
+    assert_int_equal(put(k, session_of(k, "alice", "pump", 0, "1")), PGN_E_UNAUTHENTICATED);
+}
+
+static void a_session_that_is_over_is_gone(void **state)
+{
+    struct kit *k = kit_of(state);
+
+    kit_users(k, "alice", NULL);
+    log_in(k, "alice", "pump", 1);
+    assert_int_equal(put(k, session_of(k, "alice", "pump", pgn_wall_ms() - 1, "1")), 0);
+    assert_string_equal(cursor_of(k, "alice", "pump"), "");
+    if (kit_durable())
+        kit_reopen(k);
+    assert_string_equal(cursor_of(k, "alice", "pump"), "");
+}
+
+static void what_is_not_valid_is_refused(void **state)
+{
+    struct kit *k = kit_of(state);
+    Pigeon__MqttRequest nothing = PIGEON__MQTT_REQUEST__INIT;
+    Pigeon__MqttSession *large;
+
+    kit_users(k, "alice", NULL);
+    log_in(k, "alice", "pump", 1);
+    assert_int_equal(put(k, session_of(k, "alice", "no device", 0, "1")), PGN_E_INVALID);
+    assert_int_equal(put(k, session_of(k, "ALICE", "pump", 0, "1")), PGN_E_INVALID);
+    assert_int_equal(put(k, session_of(k, "alice", "", 0, "1")), PGN_E_INVALID);
+    assert_int_equal(put(k, session_of(k, "alice", "pump", 0, "1x")), PGN_E_INVALID);
+    assert_int_equal(put(k, session_of(k, "alice", "pump", 0, "123456789012345678901")), PGN_E_INVALID);
+    assert_int_equal(put(k, session_of(k, "alice", "pump", UINT64_MAX, "1")), PGN_E_INVALID);
+    large = session_of(k, "alice", "pump", 0, "1");
+    large->state.data = pgn_arena_alloc(k->arena, 16385);
+    memset(large->state.data, 7, 16385);
+    large->state.len = 16385;
+    assert_int_equal(put(k, large), PGN_E_TOO_LARGE);
+    large->state.len = 16384;
+    assert_int_equal(put(k, large), 0);
+    assert_int_equal(kit_mqtt(k, &nothing), PGN_E_INVALID);
+    assert_string_equal(cursor_of(k, "alice", "pump"), "1");
+}
+
+static void there_are_as_many_as_devices(void **state)
+{
+    enum { DEVICES = 100 };
+    struct kit *k = kit_of(state);
+    char device[16];
+    int left = 0;
+
+    kit_users(k, "alice", NULL);
+    for (int i = 0; i <= DEVICES; i++) { /* one more than there may be */
+        snprintf(device, sizeof device, "d%d", i);
+        log_in(k, "alice", device, (uint8_t)i);
+        assert_int_equal(put(k, session_of(k, "alice", device, 0, "1")), 0);
+    }
+    for (int i = 0; i <= DEVICES; i++) {
+        snprintf(device, sizeof device, "d%d", i);
+        left += cursor_of(k, "alice", device)[0] != 0;
+    }
+    assert_int_equal(left, DEVICES);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest mqtt[] = {
+        KIT_TEST(a_session_is_kept_and_given_back), KIT_TEST(who_is_not_logged_in_keeps_nothing), KIT_TEST(a_disabled_user_keeps_nothing),
+        KIT_TEST(a_session_that_is_over_is_gone),   KIT_TEST(what_is_not_valid_is_refused),       KIT_TEST(there_are_as_many_as_devices),
+    };
+
+    KIT_RUN(mqtt);
+}
