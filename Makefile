@@ -84,7 +84,7 @@ $(B)/%.o: %.c $(GEN_C:.c=.h) | $(GEN_C)
 
 $(COMMON_LIB): $(COMMON_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(AR) rcs $@ $^
 
 .SECONDEXPANSION:
 $(SERVICES:%=$(B)/pigeon-%): $(B)/pigeon-%: $$(call SVC_OBJ,$$*) $(COMMON_LIB)
@@ -125,7 +125,7 @@ SIM_SERVICES := storage message gateway
 SIM_WRAP := recv sendmsg close shutdown getpeername usleep
 $(B)/libsim.a: $(foreach s,$(SIM_SERVICES),$(filter-out %/main.o,$(call SVC_OBJ,$(s))))
 	@rm -f $@
-	ar rcs $@ $^
+	$(AR) rcs $@ $^
 $(B)/pigeon-sim: $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c)) $(B)/libsim.a $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(foreach s,$(SIM_SERVICES),$(LIBS_$(s))) $(LIBS)
 

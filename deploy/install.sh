@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing from Debian: install.sh build|run|web|test|lint ...
+# Installs what is missing from Debian: install.sh build|run|web|test|lint ...   (install.sh list build ...: only names what belongs to it)
 # Prints nothing when all is there. Daemons that come with a package are not started by it.
 . "$(dirname "$0")/lib.sh"
 
@@ -12,7 +12,9 @@ packages_for() {
     test) echo "libcmocka-dev libfuse3-dev python3-venv chromium prometheus slowhttptest nats-server redis-server nginx runit curl fonts-noto-cjk" ;;
     lint) echo "clang-format-14 clang-tidy-14 cppcheck" ;;
     mongo) command -v go >/dev/null 2>&1 || echo "golang-go ca-certificates" ;;
-    autobahn) echo "mmdebstrap" ;;
+    units) echo "libcmocka-dev libfuse3-dev nats-server redis-server" ;;
+    autobahn | roots) echo "mmdebstrap" ;;
+    arm64) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static" ;;
     bench) echo "mosquitto ejabberd erlang-p1-sqlite3 prosody lua-dbi-sqlite3 sqlite3 gcc libc6-dev util-linux iproute2" ;;
     bench-quick) echo "mosquitto gcc libc6-dev util-linux iproute2" ;;
     instructions) echo "valgrind" ;;
@@ -21,6 +23,11 @@ packages_for() {
     esac
 }
 
+if [ "${1:-}" = list ]; then
+    shift
+    for set in "$@"; do packages_for "$set"; done
+    exit 0
+fi
 missing=
 for set in "$@"; do
     for p in $(packages_for "$set"); do

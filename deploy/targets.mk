@@ -89,6 +89,15 @@ churn:
 drills-plants:
 	@tests/drills/run.sh --only 0 >/dev/null 2>&1 || true # sets up only
 	@PIGEON_BUILD=$${PIGEON_BUILD:-build/debug} .venv/bin/python -m pytest -q -p no:cacheprovider tests/drills/test_plants.py
+## make arm64-test      everything built for arm64, its unit and conformance tests under qemu-user; SUITE=bookworm|trixie
+arm64-test:
+	@tests/roots/arm64.sh $(or $(SUITE),bookworm)
+## make debian13-test   unit and conformance tests in a bare Debian 13; debian12-test; debian13-up, debian12-up: make up and make down there
+debian12-test debian12-up:
+	@tests/roots/debian.sh bookworm $(@:debian12-%=%)
+debian13-test debian13-up:
+	@tests/roots/debian.sh trixie $(@:debian13-%=%)
+.PHONY: arm64-test debian12-test debian12-up debian13-test debian13-up
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 ## make clean           removes build/
