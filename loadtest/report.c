@@ -157,6 +157,15 @@ static void json_node(struct pgn_json *j, const struct ld_report *r)
     pgn_json_object_end(j);
 }
 
+/* Of the run's whole seconds: what came in the drain is no rate. */
+static double delivered_in_run_per_s(const struct ld_report *r)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < r->seconds; i++)
+        sum += r->sum->seconds[i].delivered;
+    return rate(sum, r->seconds);
+}
+
 void ld_report_json(const struct ld_report *r)
 {
     const struct ld_result *s = r->sum;
@@ -182,6 +191,8 @@ void ld_report_json(const struct ld_report *r)
     pgn_json_f64(&j, rate(s->n.acked, r->secs));
     pgn_json_key(&j, "delivered_per_s");
     pgn_json_f64(&j, rate(s->n.delivered, r->secs));
+    pgn_json_key(&j, "delivered_in_run_per_s");
+    pgn_json_f64(&j, delivered_in_run_per_s(r));
     pgn_json_key(&j, "logins_per_s");
     pgn_json_f64(&j, logins_per_s(s));
     pgn_json_key(&j, "catch_up_s");
