@@ -2,7 +2,8 @@
  * The way of a CommitBatch: decoded by the loop into a list; when the committer is free it takes all that waits, up to a
  * bound, in one durable write. While it writes, the next group gathers: batches grow with load. At a middling load, where
  * writes are short, a commit also waits until storage.commit_gap_ms after the one before began, unless GATHER_ITEMS are
- * there: an fsync for each message would cost more than the rest of its way. Overflow policy of the list:
+ * there: an fsync for each message would cost more than the rest of its way. A release of a retry key (MQTT) goes the same way, as a
+ * batch of its own. Overflow policy of the list:
  * storage.commit_queue items, then batches are answered `overloaded`.
  */
 #include "common/base/clock.h"
@@ -26,7 +27,8 @@ enum {
     ARENA_BYTES = 16384,
     RECOVER_MS = 1000,
     OVERLOAD_RETRY_MS = 200,
-    GATHER_ITEMS = 32
+    GATHER_ITEMS = 32,
+    RELEASE_ARENA_BYTES = 1024,
 };
 
 struct waiting {
@@ -35,6 +37,7 @@ struct waiting {
     Pigeon__CommitBatch *batch;
     char *reply;
     size_t bytes;
+    bool release; /* answered by a Reply */
 };
 /* One group commit; made by the loop, filled by the committer. */
 struct group {
@@ -76,12 +79,29 @@ static void waiting_free(struct waiting *w)
     free(w);
 }
 
+static void release_pack(const Pigeon__ItemResult *result, struct pgn_buf *out)
+{
+    Pigeon__Reply reply = PIGEON__REPLY__INIT;
+    Pigeon__Ok ok = PIGEON__OK__INIT;
+
+    reply.payload_case = PIGEON__REPLY__PAYLOAD_OK;
+    reply.ok = &ok;
+    if (result->error)
+        pgn_rpc_pack_error(out, result->error, result->text[0] ? result->text : NULL, 0);
+    else
+        pgn_pb_pack(&reply, out);
+}
+
 /* The same error for every item of a batch. */
 static void refuse_batch(struct sto_commit_lane *lane, const struct waiting *w, int error, uint64_t retry_after_ms)
 {
     Pigeon__BatchResult result = PIGEON__BATCH_RESULT__INIT;
     struct pgn_buf out = {0};
 
+    if (w->release) {
+        sto_answer_error(lane->service, w->reply, error, retry_after_ms);
+        return;
+    }
     result.batch = w->batch->batch;
     result.n_results = w->batch->n_items;
     result.results = pgn_arena_alloc(w->arena, (w->batch->n_items + 1) * sizeof(Pigeon__ItemResult *));
@@ -107,6 +127,10 @@ static void results_pack(const struct group *g, struct sto_outbox *out)
 
         if (!g->batches[b]->reply)
             continue;
+        if (g->batches[b]->release) {
+            release_pack(&g->commits[b].results[0], sto_outbox_add(out, g->batches[b]->reply, false));
+            continue;
+        }
         result.batch = g->commits[b].batch->batch;
         result.n_results = n;
         result.results = pgn_arena_alloc(g->arena, (n + 1) * sizeof(Pigeon__ItemResult *));
@@ -393,10 +417,25 @@ static void recover_due(struct pgn_timer *t)
 
 /* ---- the lane ---- */
 
+static void take(struct sto_commit_lane *lane, struct waiting *w)
+{
+    size_t limit = (size_t)lane->service->svc->config->storage_commit_queue;
+
+    sto_count(STO_M_ITEMS, w->batch->n_items);
+    if (lane->failed || lane->waiting_items + w->batch->n_items > limit) {
+        sto_count(STO_M_OVERLOADED, lane->failed ? 0 : 1);
+        refuse_batch(lane, w, lane->failed ? PGN_E_UNAVAILABLE : PGN_E_OVERLOADED, lane->failed ? RECOVER_MS : OVERLOAD_RETRY_MS);
+        waiting_free(w);
+        return;
+    }
+    lane->waiting_items += w->batch->n_items;
+    pgn_list_append(&lane->waiting, &w->node);
+    kick(lane);
+}
+
 void sto_commit_lane_take(struct sto_commit_lane *lane, const struct pgn_bus_msg *msg)
 {
     struct waiting *w = pgn_calloc(1, sizeof *w);
-    size_t limit = (size_t)lane->service->svc->config->storage_commit_queue;
 
     w->arena = pgn_arena_new(ARENA_BYTES);
     w->batch = PGN_PB_UNPACK(Pigeon__CommitBatch, pigeon__commit_batch, w->arena, msg->data, msg->len);
@@ -409,16 +448,32 @@ void sto_commit_lane_take(struct sto_commit_lane *lane, const struct pgn_bus_msg
         waiting_free(w);
         return;
     }
-    sto_count(STO_M_ITEMS, w->batch->n_items);
-    if (lane->failed || lane->waiting_items + w->batch->n_items > limit) {
-        sto_count(STO_M_OVERLOADED, lane->failed ? 0 : 1);
-        refuse_batch(lane, w, lane->failed ? PGN_E_UNAVAILABLE : PGN_E_OVERLOADED, lane->failed ? RECOVER_MS : OVERLOAD_RETRY_MS);
-        waiting_free(w);
-        return;
-    }
-    lane->waiting_items += w->batch->n_items;
-    pgn_list_append(&lane->waiting, &w->node);
-    kick(lane);
+    take(lane, w);
+}
+
+void sto_commit_lane_release(struct sto_commit_lane *lane, const Pigeon__MqttRelease *release, const char *reply)
+{
+    struct waiting *w = pgn_calloc(1, sizeof *w);
+    struct pgn_buf packed = {0};
+
+    w->arena = pgn_arena_new(RELEASE_ARENA_BYTES);
+    w->reply = pgn_strdup(reply);
+    w->release = true;
+    pgn_pb_pack(release, &packed);
+    w->bytes = packed.len;
+    Pigeon__CommitItem *item = pgn_arena_alloc(w->arena, sizeof *item);
+    pigeon__commit_item__init(item);
+    item->what_case = PIGEON__COMMIT_ITEM__WHAT_RELEASE;
+    item->release = PGN_PB_UNPACK(Pigeon__MqttRelease, pigeon__mqtt_release, w->arena, packed.data, packed.len);
+    item->user = item->release->user;
+    item->device = item->release->device;
+    w->batch = pgn_arena_alloc(w->arena, sizeof *w->batch);
+    pigeon__commit_batch__init(w->batch);
+    w->batch->items = pgn_arena_alloc(w->arena, sizeof *w->batch->items);
+    w->batch->items[0] = item;
+    w->batch->n_items = 1;
+    pgn_buf_release(&packed);
+    take(lane, w);
 }
 
 bool sto_commit_lane_idle(const struct sto_commit_lane *lane)

@@ -195,6 +195,11 @@ void sto_dir_lane_take(struct sto_dir_lane *lane, const struct pgn_bus_msg *msg,
         ask_free(a);
         return;
     }
+    if (a->mqtt && a->mqtt->what_case == PIGEON__MQTT_REQUEST__WHAT_RELEASE) {
+        sto_commit_lane_release(lane->service->commits, a->mqtt->release, a->reply);
+        ask_free(a);
+        return;
+    }
     if (!belongs(a, kind)) {
         pgn_log_limited(PGN_WARN, 10000, "a request on %s that does not belong there was refused", msg->subject);
         sto_answer_error(lane->service, msg->reply, PGN_E_FORBIDDEN, 0);

@@ -43,14 +43,14 @@ static enum stage stage_of(const struct sto_kv_put *put)
 
 static void put_add(struct sto_puts *puts, const struct sto_kv_put *put, uint64_t n)
 {
-    static const char *const fields[] = {"v", "conv", "seq", "at", NULL};
+    static const char *const fields[] = {"v", "conv", "seq", "at", NULL}, *const retry_fields[] = {"v", NULL}; /* at: swept by it */
     bson_t doc = BSON_INITIALIZER;
     struct sto_retry_row retry;
     char id[HEX_MAX];
 
     sto_hex(put->key.data, put->key.len < STO_KEY_MAX ? put->key.len : STO_KEY_MAX, id);
     if (put->remove) {
-        sto_puts_remove(puts, id, n, fields);
+        sto_puts_remove(puts, id, n, put->cf == STO_CF_RETRY ? retry_fields : fields);
         bson_destroy(&doc);
         return;
     }

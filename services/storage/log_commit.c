@@ -28,6 +28,8 @@ static const char *client_id_of(const Pigeon__CommitItem *item)
         return item->append->client_id;
     if (item->what_case == PIGEON__COMMIT_ITEM__WHAT_CHANGE)
         return item->change->client_id;
+    if (item->what_case == PIGEON__COMMIT_ITEM__WHAT_RELEASE)
+        return item->release->client_id;
     return "";
 }
 
@@ -78,10 +80,22 @@ static bool is_retry(struct sto_doing *d, const struct pgn_buf *stored, struct s
 
     if (d->retry_key.len == 0 || d->c->log->faults.dedup_off)
         return false;
-    if (stored->len && sto_retry_row_get(sto_slice_buf(stored), ret_retry))
-        return true;
-    p = sto_txn_peek(&d->c->txn, STO_CF_RETRY, &d->retry_key);
-    return p && sto_retry_row_get(p->value, ret_retry);
+    p = sto_txn_peek(&d->c->txn, STO_CF_RETRY, &d->retry_key); /* what this commit does with the key is newer */
+    if (p)
+        return !p->remove && sto_retry_row_get(p->value, ret_retry);
+    return stored->len && sto_retry_row_get(sto_slice_buf(stored), ret_retry);
+}
+
+/* Forgets the key, if it is there: what comes under it next is new. */
+static int item_release(struct sto_doing *d, const struct pgn_buf *stored)
+{
+    struct sto_retry_row retry;
+
+    if (d->retry_key.len == 0)
+        return sto_refuse(d, PGN_E_INVALID, "client_id is 1 to 64 printable characters");
+    if (is_retry(d, stored, &retry))
+        sto_txn_remove(&d->c->txn, STO_CF_RETRY, &d->retry_key);
+    return 0;
 }
 
 /* ---- items ---- */
@@ -89,8 +103,9 @@ static bool is_retry(struct sto_doing *d, const struct pgn_buf *stored, struct s
 static int item_check(struct sto_doing *d)
 {
     const Pigeon__CommitItem *item = d->item;
+    bool no_conv = item->what_case == PIGEON__COMMIT_ITEM__WHAT_RELEASE && !item->conv[0];
 
-    if (item->what_case == PIGEON__COMMIT_ITEM__WHAT__NOT_SET || !pgn_user_valid(item->user) || !pgn_conv_valid(item->conv) ||
+    if (item->what_case == PIGEON__COMMIT_ITEM__WHAT__NOT_SET || !pgn_user_valid(item->user) || !(no_conv || pgn_conv_valid(item->conv)) ||
         (item->device[0] && !pgn_device_valid(item->device)))
         return sto_refuse(d, PGN_E_INVALID, "malformed item");
     for (size_t i = 0; i < item->n_subjects; i++)
@@ -131,6 +146,8 @@ static int item_do(struct sto_doing *d, const struct pgn_buf *stored)
 
     if (error)
         return error;
+    if (d->item->what_case == PIGEON__COMMIT_ITEM__WHAT_RELEASE)
+        return item_release(d, stored);
     if ((error = sto_head_get(d->c->log, &d->c->txn, d->item->conv, &d->head)) != 0)
         return error;
     if (is_retry(d, stored, &retry))
@@ -146,7 +163,7 @@ static int item_do(struct sto_doing *d, const struct pgn_buf *stored)
         return sto_item_mark(d, d->item->mark);
     case PIGEON__COMMIT_ITEM__WHAT_CHANGE:
         return sto_group_change(d, d->item->change);
-    case PIGEON__COMMIT_ITEM__WHAT_RELEASE:
+    case PIGEON__COMMIT_ITEM__WHAT_RELEASE: /* done */
     case PIGEON__COMMIT_ITEM__WHAT__NOT_SET:
     case _PIGEON__COMMIT_ITEM__WHAT__CASE_IS_INT_SIZE:
         break;

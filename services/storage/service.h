@@ -65,6 +65,8 @@ int sto_writer_subscribe(struct sto_service *s); /* service.c */
 struct sto_commit_lane *sto_commit_lane_new(struct sto_service *s);
 void sto_commit_lane_free(struct sto_commit_lane **lane);
 void sto_commit_lane_take(struct sto_commit_lane *lane, const struct pgn_bus_msg *msg);
+/* Borrows release and reply; answered by a Reply. In order with the batches that came before. */
+void sto_commit_lane_release(struct sto_commit_lane *lane, const Pigeon__MqttRelease *release, const char *reply);
 bool sto_commit_lane_idle(const struct sto_commit_lane *lane);
 bool sto_commit_lane_failed(const struct sto_commit_lane *lane);
 size_t sto_commit_lane_waiting(const struct sto_commit_lane *lane); /* items */

@@ -11,6 +11,7 @@
  * Rules of all stores (log_*.c and people.c hold them for stores on an ordered key-value engine):
  *   - numbers of a conversation are dense from 1, given in the commit; a retry key (user, device, client_id) gives the
  *     first answer again, before anything else is looked at;
+ *   - a release forgets a retry key, in order with what came before: what comes under it next is new;
  *   - an item whose version is not the conversation's current one is answered PGN_E_STALE with the current one;
  *   - recall, edit and react change their target in the same commit; a membership change is also a message of kind operation;
  *   - watermarks never go back; sending moves the sender's; unread = (last_seq - read) - operations among them;

@@ -50,6 +50,8 @@ int sto_txn_get(struct sto_txn *t, enum sto_cf cf, const struct sto_key *key, st
 
     if (!p)
         return t->kv->ops->get(t->kv, NULL, cf, sto_key_slice(key), ret_value);
+    if (p->remove)
+        return PGN_E_NOT_FOUND;
     pgn_buf_clear(ret_value);
     pgn_buf_append(ret_value, p->value.data, p->value.len);
     return 0;
@@ -82,6 +84,12 @@ void sto_txn_put(struct sto_txn *t, enum sto_cf cf, const struct sto_key *key, s
     const struct entry *before = pgn_map_put(t->map, e);
     e->put = before ? before->put : add(t);
     t->puts[e->put] = (struct sto_kv_put){cf, false, {e->key + 1, key->len}, {copy, value.len}};
+}
+
+void sto_txn_remove(struct sto_txn *t, enum sto_cf cf, const struct sto_key *key)
+{
+    sto_txn_put(t, cf, key, sto_slice_of("", 0));
+    t->puts[find(t, cf, key)->put].remove = true;
 }
 
 int sto_txn_write(struct sto_txn *t, bool sync)

@@ -197,11 +197,98 @@ static void there_are_as_many_as_devices(void **state)
     assert_int_equal(left, DEVICES);
 }
 
+/* ---- retry keys ---- */
+
+static void release(struct kit *k, const char *user, const char *client_id)
+{
+    Pigeon__CommitItem *item = kit_item(k, user, "", 0);
+
+    item->n_subjects = 0;
+    item->what_case = PIGEON__COMMIT_ITEM__WHAT_RELEASE;
+    item->release = pgn_arena_alloc(k->arena, sizeof *item->release);
+    pigeon__mqtt_release__init(item->release);
+    item->release->user = item->user;
+    item->release->device = item->device;
+    item->release->client_id = pgn_arena_strdup(k->arena, client_id);
+}
+
+static int release_now(struct kit *k, const char *user, const char *client_id)
+{
+    release(k, user, client_id);
+    assert_int_equal(kit_commit(k), 0);
+    return k->results[0].error;
+}
+
+static uint64_t seq_of(struct kit *k, const char *conv, const char *client_id)
+{
+    assert_int_equal(kit_send(k, "alice", conv, client_id, "x"), 0);
+    return k->results[0].sent->seq;
+}
+
+static void a_released_key_is_new(void **state)
+{
+    struct kit *k = kit_of(state);
+
+    kit_users(k, "alice", "bob", NULL);
+    const char *conv = kit_direct(k, "alice", "bob");
+    assert_int_equal(release_now(k, "alice", "mq2-7"), 0); /* never used: no fault */
+    assert_int_equal(k->effects.event_count, 0);
+    assert_int_equal(seq_of(k, conv, "mq2-7"), 1);
+    assert_int_equal(seq_of(k, conv, "mq2-8"), 2);
+    assert_int_equal(release_now(k, "bob", "mq2-7"), 0); /* another's key */
+    if (kit_durable())
+        kit_reopen(k);
+    assert_int_equal(seq_of(k, conv, "mq2-7"), 1); /* the retry is found until then */
+    assert_int_equal(release_now(k, "alice", "mq2-7"), 0);
+    assert_int_equal(release_now(k, "alice", "mq2-7"), 0);
+    if (kit_durable())
+        kit_reopen(k);
+    assert_int_equal(seq_of(k, conv, "mq2-7"), 3);
+    assert_int_equal(seq_of(k, conv, "mq2-7"), 3);
+    assert_int_equal(seq_of(k, conv, "mq2-8"), 2); /* the others stay */
+    if (kit_durable())
+        kit_reopen(k);
+    assert_int_equal(seq_of(k, conv, "mq2-7"), 3);
+    assert_int_equal(release_now(k, "alice", ""), PGN_E_INVALID);
+    assert_int_equal(release_now(k, "ALICE", "mq2-8"), PGN_E_INVALID);
+    assert_int_equal(kit_fetch(k, conv, 0, 0, 10, 1)->n_messages, 3);
+}
+
+static void a_release_is_in_order_with_its_commit(void **state)
+{
+    struct kit *k = kit_of(state);
+
+    kit_users(k, "alice", "bob", NULL);
+    const char *conv = kit_direct(k, "alice", "bob");
+    for (uint64_t round = 0; round < 2; round++) {
+        kit_text(k, "alice", conv, 0, "mq2-1", "first");
+        kit_text(k, "alice", conv, 0, "mq2-1", "first");
+        release(k, "alice", "mq2-1");
+        kit_text(k, "alice", conv, 0, "mq2-1", "second");
+        kit_text(k, "alice", conv, 0, "mq2-1", "second");
+        release(k, "alice", "mq2-1");
+        assert_int_equal(kit_commit(k), 0);
+        assert_int_equal(k->results[0].sent->seq, 2 * round + 1);
+        assert_int_equal(k->results[1].sent->seq, 2 * round + 1);
+        assert_int_equal(k->results[2].error, 0);
+        assert_int_equal(k->results[3].sent->seq, 2 * round + 2);
+        assert_int_equal(k->results[4].sent->seq, 2 * round + 2);
+        assert_int_equal(k->results[5].error, 0);
+    }
+    assert_int_equal(seq_of(k, conv, "mq2-1"), 5);
+}
+
 int main(void)
 {
     static const struct CMUnitTest mqtt[] = {
-        KIT_TEST(a_session_is_kept_and_given_back), KIT_TEST(who_is_not_logged_in_keeps_nothing), KIT_TEST(a_disabled_user_keeps_nothing),
-        KIT_TEST(a_session_that_is_over_is_gone),   KIT_TEST(what_is_not_valid_is_refused),       KIT_TEST(there_are_as_many_as_devices),
+        KIT_TEST(a_session_is_kept_and_given_back),
+        KIT_TEST(who_is_not_logged_in_keeps_nothing),
+        KIT_TEST(a_disabled_user_keeps_nothing),
+        KIT_TEST(a_session_that_is_over_is_gone),
+        KIT_TEST(what_is_not_valid_is_refused),
+        KIT_TEST(there_are_as_many_as_devices),
+        KIT_TEST(a_released_key_is_new),
+        KIT_TEST(a_release_is_in_order_with_its_commit),
     };
 
     KIT_RUN(mqtt);
