@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds every libFuzzer target with ASan and UBSan, runs its corpus, then fuzzes it for FUZZ_SECONDS (60).
+# Builds every libFuzzer target with ASan and UBSan, runs its corpus, then fuzzes it for FUZZ_SECONDS (45).
 #   tests/fuzz/run.sh [TARGET ...]     two targets at a time
 # A finding stays in build/fuzz/findings/; after the fix its input goes to tests/fuzz/corpus/<target>/.
 set -eu
@@ -14,7 +14,7 @@ one() {
     bin=build/fuzz/tests/fuzz/fuzz_$1
     log=build/fuzz/$1.log
     if "$bin" -runs=0 "tests/fuzz/corpus/$1" >"$log" 2>&1 &&
-        "$bin" -max_total_time="${FUZZ_SECONDS:-60}" -rss_limit_mb=1024 -timeout=10 -artifact_prefix="build/fuzz/findings/$1-" -print_final_stats=1 \
+        "$bin" -max_total_time="${FUZZ_SECONDS:-45}" -rss_limit_mb=1024 -timeout=10 -artifact_prefix="build/fuzz/findings/$1-" -print_final_stats=1 \
             "$corpus" "tests/fuzz/corpus/$1" >>"$log" 2>&1; then
         echo "fuzz $1: ok, $(sed -n 's/stat::number_of_executed_units: *//p' "$log" | tail -n 1) executions"
     else
