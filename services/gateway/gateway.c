@@ -14,6 +14,7 @@
 #include "services/gateway/gw_listen.h"
 #include "services/gateway/gw_presence.h"
 #include "services/gateway/gw_request.h"
+#include "services/gateway/gw_tls.h"
 #include "services/gateway/gw_user.h"
 
 #include <stdlib.h>
@@ -53,6 +54,7 @@ static void update_load(struct gateway *gw)
 static void on_turn(struct pgn_hook *hook)
 {
     struct gateway *gw = PGN_CONTAINER(hook, struct gateway, hook);
+    gw_tls_turn(gw);
     gw_hello_flush(gw);
     gw_batch_flush(gw);
     gw_conn_flush_all(gw);
@@ -121,6 +123,7 @@ int gw_init(struct pgn_svc *svc)
     int e = gw_batch_start(gw);
     e = e ? e : gw_event_start(gw);
     e = e ? e : gw_presence_start(gw);
+    e = e ? e : gw_tls_start(gw);
     e = e ? e : gw_listen_start(gw);
     pgn_bus_write_last(gw->bus);
     if (!e)
@@ -210,6 +213,7 @@ void gw_fini(struct pgn_svc *svc)
         gw_conn_drop(c);
     gw->dirty = NULL;
     gw_conn_bury(gw);
+    gw_tls_stop(gw);
     gw_presence_stop(gw);
     gw_event_stop(gw);
     gw_batch_stop(gw);

@@ -5,6 +5,7 @@
  *   gw_conn     a socket: states, reading, writing   gw_user     users, their devices, their groups
  *   gw_http     the upgrade request                  gw_topic    shared subscriptions on the bus
  *   gw_ws       RFC 6455                             gw_event    from the bus to sockets
+ *   gw_tls      TLS of client sockets                gw_tls_*    handshakes, records, certificate
  *   gw_frame    shared frames, queues                gw_ops      operations of clients
  *   gw_limits   addresses, load levels               gw_check    their form
  *   gw_batch    partitions (gw_part) on the bus      gw_presence who is here, told to presence
@@ -73,6 +74,8 @@ struct gateway {
     struct gw_conn *dirty;       /* those that have something to write */
     struct gw_conn *graves;      /* closed in this turn, freed at its end */
     uint8_t read[GW_READ_BYTES]; /* the one read buffer */
+
+    struct gw_tls_all *tls; /* gw_tls; NULL: no TLS here */
 
     /* gw_limits */
     struct pgn_map *addresses;

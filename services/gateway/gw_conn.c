@@ -9,6 +9,7 @@
 #include "services/gateway/gw_ops.h"
 #include "services/gateway/gw_presence.h"
 #include "services/gateway/gw_slots.h"
+#include "services/gateway/gw_tls.h"
 #include "services/gateway/gw_user.h"
 #include "services/gateway/gw_write.h"
 
@@ -100,6 +101,7 @@ static void bury(struct gw_conn *c)
 {
     struct gateway *gw = c->gw;
     pgn_io_remove(gw->loop, &c->io);
+    gw_tls_end(c);
     close(c->io.fd);
     gw_ws_release(&c->ws);
     gw_outq_free(&c->out);
@@ -140,6 +142,8 @@ void gw_conn_new(const struct gw_listener *from, int fd, struct gw_address *addr
     gw_slot_take(gw, c);
     gw->connections++;
     gw_count(GW_M_ACCEPTED, 1);
+    if (from->tls)
+        gw_tls_new(c, from->mqtt);
     set_timeout(c, states[GW_UPGRADE].timeout);
     if (pgn_io_add(gw->loop, &c->io) != 0)
         gw_conn_move(c, GW_CLOSED);
@@ -245,7 +249,7 @@ static void violation(struct gw_conn *c, uint16_t code)
 
 static void on_close_frame(struct gw_conn *c, uint16_t code)
 {
-    if (c->state == GW_CLOSING && !c->out) {
+    if (c->state == GW_CLOSING && !c->out && !gw_tls_waiting(c)) {
         gw_conn_drop(c);
         return;
     }
@@ -381,10 +385,10 @@ static void read_upgrade(struct gw_conn *c, uint8_t *data, size_t len)
     }
 }
 
-static void read_some(struct gw_conn *c)
+void gw_conn_read(struct gw_conn *c)
 {
     struct gateway *gw = c->gw;
-    ssize_t n = recv(c->io.fd, gw->read, sizeof gw->read, 0);
+    ssize_t n = c->tls ? gw_tls_recv(c, gw->read) : recv(c->io.fd, gw->read, sizeof gw->read, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
@@ -422,5 +426,5 @@ static void on_ready(struct pgn_io *io, uint32_t events)
     if (events & PGN_WRITE)
         gw_write_later(c);
     if (events & PGN_READ)
-        read_some(c);
+        gw_conn_read(c);
 }

@@ -37,6 +37,7 @@ struct gw_conn {
     struct gw_ws ws;
     struct pgn_buf *held; /* bytes that cannot be handled yet: of an upgrade request, or behind a hello */
     struct gw_outq *out;
+    struct gw_tls *tls;     /* NULL: plain */
     struct gw_refs watches; /* presence topics */
     uint64_t cursor;        /* what a ping is answered: the client's, as last known; 0: none */
     uint32_t lost, synced;  /* of gateway.loss_clock: its last own loss, and the last sync that it made whole */
@@ -73,6 +74,8 @@ void gw_conn_close(struct gw_conn *c, uint16_t close_code); /* close handshake *
 void gw_conn_drop(struct gw_conn *c);                       /* at once */
 void gw_conn_refuse_http(struct gw_conn *c, const struct gw_http_refusal *refusal, unsigned retry_after_s);
 
+/* Reads what the socket, or TLS, holds. */
+void gw_conn_read(struct gw_conn *c);
 /* Goes on with what was held behind a hello. */
 void gw_conn_resume(struct gw_conn *c);
 /* Turn's end: one write per connection that has something to say; then frees what was closed. */

@@ -5,6 +5,7 @@
 #include "common/svc/log.h"
 #include "services/gateway/gw_conn.h"
 #include "services/gateway/gw_limits.h"
+#include "services/gateway/gw_tls.h"
 #include "services/gateway/gw_write.h"
 
 #include <arpa/inet.h>
@@ -63,6 +64,11 @@ static void admit(struct gw_listener *l, int fd)
     if (gw->connections >= (uint64_t)gw->config->limits_connections) {
         gw_count(GW_M_OVERLOADED, 1);
         turn_away(fd, &full, 5);
+        return;
+    }
+    if (l->tls && gw_tls_full(gw)) {
+        gw_count(GW_M_TLS_REFUSED, 1);
+        close(fd);
         return;
     }
     gw_write_peer(fd, peer);

@@ -2,6 +2,7 @@
 #include "services/gateway/gw_write.h"
 
 #include "common/base/error.h"
+#include "services/gateway/gw_tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -190,6 +191,9 @@ static void written(struct gw_conn *c)
     want_write(c, false);
     if (c->state == GW_FLUSH && !c->shut) {
         c->shut = true;
+        gw_tls_bye(c);
+        if (gw_tls_waiting(c))
+            (void)gw_tls_send(c, NULL, 0);
         (void)shutdown(c->io.fd, SHUT_WR); /* then until the peer closes, or time is up */
     }
 }
@@ -197,14 +201,14 @@ static void written(struct gw_conn *c)
 static void write_some(struct gw_conn *c)
 {
     uint64_t now_ms = pgn_loop_now_ms(c->gw->loop);
-    while (c->out) {
+    while (c->out || gw_tls_waiting(c)) {
         struct iovec iov[IOV_MAX_HERE];
         struct msghdr msg = {.msg_iov = iov};
         msg.msg_iovlen = (size_t)gw_outq_iov(c->out, iov, IOV_MAX_HERE);
         size_t asked = 0;
         for (size_t i = 0; i < msg.msg_iovlen; i++)
             asked += iov[i].iov_len;
-        ssize_t n = sendmsg(c->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = c->tls ? gw_tls_send(c, iov, (int)msg.msg_iovlen) : sendmsg(c->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno != EAGAIN) {
@@ -214,12 +218,15 @@ static void write_some(struct gw_conn *c)
         gw_count(GW_M_WRITES, 1);
         gw_count(GW_M_BYTES_OUT, n > 0 ? n : 0);
         gw_outq_sent(&c->out, n > 0 ? (size_t)n : 0, now_ms);
-        if (n < 0 || (size_t)n < asked) {
+        if (n < 0 || ((size_t)n < asked && (!c->tls || gw_tls_waiting(c)))) {
             want_write(c, true);
             return;
         }
     }
-    written(c);
+    if (gw_tls_ended(c))
+        gw_conn_drop(c);
+    else
+        written(c);
 }
 
 void gw_conn_flush_all(struct gateway *gw)
