@@ -157,14 +157,32 @@ def start_fails(cluster, told):
     cluster.down()
 
 
-def test_credentials_that_are_refused(tmp_path, ferret):
-    """FerretDB's SQLite backend knows no SCRAM: it refuses, which is what is tested; that a right password is taken is not."""
-    cluster = OnMongo(tmp_path / "node", ferret.uri, 1)
-    cluster.env["PIGEON_STORAGE_MONGO_USER"] = "someone"
+PASSWORD = "kA93-zzQw-18vv-Lp02"
+
+
+def as_user(cluster, password):
+    cluster.env["PIGEON_STORAGE_MONGO_USER"] = "pigeon"
     path = os.path.join(cluster.data, "secrets", "mongo-password")
     with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as out:
-        out.write("kA93-zzQw-18vv-Lp02\n")
-    start_fails(cluster, "MongoDB refuses the credentials")
+        out.write(password + "\n")
+    return cluster
+
+
+def test_credentials(tmp_path, monkeypatch):
+    """SCRAM, which FerretDB has as an experiment: the right password is taken, a wrong one and none are refused."""
+    for name, value in (("TEST_ENABLE_NEW_AUTH", "true"), ("SETUP_USERNAME", "pigeon"), ("SETUP_PASSWORD", PASSWORD), ("SETUP_DATABASE", "admin")):
+        monkeypatch.setenv("FERRETDB_" + name, value)
+    server = ferretdb.Ferret(tmp_path / "ferretdb")
+    try:
+        right = as_user(OnMongo(tmp_path / "right", server.uri, 1), PASSWORD).up()
+        tokens = right.add_users("ann", "bob")
+        with Client(right.ws_url, tokens["ann"]) as ann:
+            assert ann.send("bob", "hello")["seq"] == 1
+        right.down()
+        start_fails(as_user(OnMongo(tmp_path / "wrong", server.uri, 1), PASSWORD + "x"), "MongoDB refuses the credentials")
+        start_fails(OnMongo(tmp_path / "none", server.uri, 1), "requires authentication")
+    finally:
+        server.stop()
 
 
 def test_tls_with_the_right_authority_only(tmp_path, monkeypatch):
