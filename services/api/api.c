@@ -8,6 +8,7 @@
 #include "services/api/files.h"
 #include "services/api/limit.h"
 #include "services/api/lockout.h"
+#include "services/api/login_bus.h"
 #include "services/api/nodes.h"
 #include "services/api/password.h"
 #include "services/api/router.h"
@@ -102,7 +103,7 @@ int api_init(struct pgn_svc *svc)
     if ((e = api_files_prepare(svc->config)) || (e = connect_bus(api)) || (e = api_nodes_new(api->bus, &api->nodes)))
         return e;
     make_parts(api);
-    if ((e = listen_http(api)))
+    if ((e = api_login_bus_new(api, svc, &api->logins)) || (e = listen_http(api)))
         return e;
     atomic_store(&api->ready, true);
     pgn_svc_ready(svc, true);
@@ -115,6 +116,7 @@ void api_drain(struct pgn_svc *svc)
 {
     struct api *api = svc->state;
     atomic_store(&api->ready, false);
+    api_login_bus_free(&api->logins);
     pgn_http_free(&api->http);
     pgn_svc_drained(svc);
 }
@@ -124,6 +126,7 @@ void api_fini(struct pgn_svc *svc)
     struct api *api = svc->state;
     if (!api)
         return;
+    api_login_bus_free(&api->logins);
     pgn_http_free(&api->http);
     if (api->bus)
         pgn_bus_sync_free(&api->bus);

@@ -38,6 +38,7 @@ struct api {
     struct api_limits *limits;
     struct api_nodes *nodes;
     struct api_slots *uploads;
+    struct api_login_bus *logins;
     atomic_bool ready;
 };
 

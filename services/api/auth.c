@@ -130,17 +130,25 @@ static int prove(struct api_call *call, const char *name, const char *password, 
     return 0;
 }
 
+int api_login_prove(struct api_call *call, const char *user, const char *password, const char *device, Pigeon__User **ret_user)
+{
+    int e = api_check_user(call, "user", user);
+    if (e || (e = check_given(call, "password", password)) || (e = check_device(call, device)) ||
+        (e = prove(call, user, password, ret_user)))
+        return e;
+    if ((*ret_user)->disabled)
+        return api_fail(call, PGN_E_FORBIDDEN, "this account is disabled: ask an administrator");
+    api_count(API_LOGINS_OK);
+    return 0;
+}
+
 int api_login(struct api_call *call)
 {
     Pigeon__ApiLogin *body;
     Pigeon__User *user;
     int e = API_BODY(call, Pigeon__ApiLogin, pigeon__api_login, &body);
-    if (e || (e = api_check_user(call, "user", body->user)) || (e = check_given(call, "password", body->password)) ||
-        (e = check_device(call, body->device)) || (e = prove(call, body->user, body->password, &user)))
+    if (e || (e = api_login_prove(call, body->user, body->password, body->device, &user)))
         return e;
-    if (user->disabled)
-        return api_fail(call, PGN_E_FORBIDDEN, "this account is disabled: ask an administrator");
-    api_count(API_LOGINS_OK);
     return api_session_open(call, user, body->device, 200);
 }
 

@@ -124,10 +124,30 @@ static void device_new(char ret_device[PGN_DEVICE_MAX + 1])
     ret_device[n] = 0;
 }
 
+int api_session_make(struct api_call *call, const Pigeon__User *user, const char *device, Pigeon__Session *ret_session,
+                     char ret_token[PGN_TOKEN_LEN + 1])
+{
+    uint8_t hash[PGN_HASH_BYTES];
+    Pigeon__Session *s = ret_session;
+    pgn_token_new(ret_token);
+    pgn_token_hash(ret_token, hash);
+    s->hash = (ProtobufCBinaryData){sizeof hash, hash};
+    s->user = user->user;
+    s->device = api_strdup(call, device);
+    s->created_at = pgn_wall_ms();
+    s->last_used = s->created_at;
+    s->expires_at = s->created_at + (uint64_t)call->api->config->api_session_days * day_ms;
+    s->address = call->address;
+    int e = pgn_storage_session_create(call->api->bus, s, call->arena, &call->problem);
+    s->hash = (ProtobufCBinaryData){0};
+    if (!e)
+        api_sessions_forget(call->api->sessions, user->user); /* the device's older token */
+    return e;
+}
+
 int api_session_open(struct api_call *call, const Pigeon__User *user, const char *device, int status)
 {
     char token[PGN_TOKEN_LEN + 1], made[PGN_DEVICE_MAX + 1];
-    uint8_t hash[PGN_HASH_BYTES];
     Pigeon__Session session = PIGEON__SESSION__INIT;
     Pigeon__ApiLoggedIn answer = PIGEON__API_LOGGED_IN__INIT;
     Pigeon__ApiMe me = PIGEON__API_ME__INIT;
@@ -135,19 +155,9 @@ int api_session_open(struct api_call *call, const Pigeon__User *user, const char
         device_new(made);
         device = made;
     }
-    pgn_token_new(token);
-    pgn_token_hash(token, hash);
-    session.hash = (ProtobufCBinaryData){sizeof hash, hash};
-    session.user = user->user;
-    session.device = api_strdup(call, device);
-    session.created_at = pgn_wall_ms();
-    session.last_used = session.created_at;
-    session.expires_at = session.created_at + (uint64_t)call->api->config->api_session_days * day_ms;
-    session.address = call->address;
-    int e = pgn_storage_session_create(call->api->bus, &session, call->arena, &call->problem);
+    int e = api_session_make(call, user, device, &session, token);
     if (e)
         return e;
-    api_sessions_forget(call->api->sessions, user->user); /* the device's older token */
     api_me_of(call, user, &me);
     answer.token = token;
     answer.expires_at = session.expires_at;

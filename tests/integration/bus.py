@@ -28,7 +28,7 @@ class Bus:
         self.socket = socket.create_connection(("127.0.0.1", cluster.base), 5)
         self.socket.settimeout(None)
         self.stream, self.lock = self.socket.makefile("rb"), threading.Lock()
-        self.handlers, self.ponged = dict(enumerate(handlers.values(), 1)), threading.Event()
+        self.handlers, self.ponged, self.refusals = dict(enumerate(handlers.values(), 1)), threading.Event(), []
         self.write(f'CONNECT {{"verbose":false,"user":"{service}","pass":"{password}","headers":true,"no_responders":true}}\r\n')
         for number, subject in enumerate(handlers, 1):
             self.write(f"SUB {subject} {number}\r\n")
@@ -68,7 +68,26 @@ class Bus:
                 data = self.stream.read(int(words[-1]) + 2)[:-2]
                 self.handlers[int(words[2])](data, words[3].decode() if len(words) == 5 else None)
             elif words[:1] == [b"-ERR"]:
+                self.refusals.append(line)
                 print("NATS:", line)
 
     def close(self):
         self.socket.close()
+
+
+def ask(cluster, service, subject, request, pb, timeout=15):
+    """The Reply to a request that this service's NATS user sends, or None when NATS does not let it, or nothing comes."""
+    came, answers = threading.Event(), []
+
+    def on_answer(data, _reply):
+        answers.append(pb.Reply.FromString(data))
+        came.set()
+    inbox = f"_INBOX.{service}.test"
+    bus = Bus(cluster, service, {inbox: on_answer})
+    try:
+        data = request.SerializeToString()
+        bus.write(f"PUB {subject} {inbox} {len(data)}\r\n", data + b"\r\n")
+        bus.flush()
+        return answers[0] if not bus.refusals and came.wait(timeout) else None
+    finally:
+        bus.close()

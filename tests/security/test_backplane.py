@@ -1,33 +1,12 @@
 """Points 2 and 8: what a service that was taken over could ask of storage, and what the command line may not be kept from."""
-import threading
-
 import pytest
-from bus import Bus, schema
+from bus import Bus, ask, schema
 from rest import PASSWORD
-
 
 
 @pytest.fixture(scope="module")
 def pb(tmp_path_factory):
     return schema(tmp_path_factory.mktemp("schema"))
-
-
-def ask(cluster, service, subject, request, pb):
-    """The Reply to a request that this service's NATS user sends, or None when nothing comes."""
-    came, answers = threading.Event(), []
-
-    def on_answer(data, _reply):
-        answers.append(pb.Reply.FromString(data))
-        came.set()
-    inbox = f"_INBOX.{service}.test"
-    bus = Bus(cluster, service, {inbox: on_answer})
-    try:
-        data = request.SerializeToString()
-        bus.write(f"PUB {subject} {inbox} {len(data)}\r\n", data + b"\r\n")
-        bus.flush()
-        return answers[0] if came.wait(5) else None
-    finally:
-        bus.close()
 
 
 def test_a_gateway_can_only_check_sessions(shared, join, pb):
@@ -85,3 +64,35 @@ def test_the_password_hash_leaves_storage_for_nobody_but_the_api(shared, join, p
     for path in ("/me", f"/users/{alice.user}", "/users?q=" + alice.user, "/me/sessions"):
         answer = alice.call("GET", path)
         assert answer.status == 200 and b"argon2" not in answer.raw and b"password_hash" not in answer.raw and PASSWORD.encode() not in answer.raw, path
+
+
+@pytest.mark.parametrize("service", ["message", "presence", "api", "storage", "cli"])
+def test_only_gateways_keep_mqtt_sessions_and_log_in_over_the_bus(shared, join, pb, service):
+    alice, = join("alice")
+    keep = pb.MqttRequest(put=pb.MqttSession(user=alice.user, device=alice.device, cursor="1"))
+    login = pb.LoginRequest(user=alice.user, password=PASSWORD, device="planted", address="10.0.0.1")
+    assert ask(shared, service, "pgn.sto.mqtt", keep, pb, 3) is None
+    assert ask(shared, service, "pgn.api.login", login, pb, 3) is None
+    kept = ask(shared, "gateway", "pgn.sto.mqtt", pb.MqttRequest(get=pb.MqttSession(user=alice.user, device=alice.device)), pb)
+    assert kept.error == 0 and not kept.mqtt.user
+    assert [s["device"] for s in alice.ok("GET", "/me/sessions")["sessions"]] == [alice.device]
+
+
+def test_an_mqtt_session_needs_a_device_that_is_logged_in(shared, join, pb):
+    """A gateway that was taken over cannot fill the store with sessions of devices and users that are not there."""
+    alice, = join("alice")
+    kept = pb.MqttSession(user=alice.user, device=alice.device, cursor="12", state=b"x" * 16384)
+    refused = [pb.MqttSession(user=alice.user, device="planted"), pb.MqttSession(user="nobody-here", device="test"), pb.MqttSession(user=alice.user, device="no device"),
+               pb.MqttSession(user=alice.user, device=alice.device, state=b"x" * 16385), pb.MqttSession(user=alice.user, device=alice.device, cursor="x")]
+
+    def tell(**what):
+        return ask(shared, "gateway", "pgn.sto.mqtt", pb.MqttRequest(**what), pb)
+    assert tell(put=kept).error == 0
+    for session in refused:
+        assert tell(put=session).error, session
+    assert ask(shared, "gateway", "pgn.sto.mqtt", pb.MqttRequest(), pb).error
+    assert tell(release=pb.MqttRelease(user=alice.user, device=alice.device, client_id="no key")).error
+    answer = tell(get=kept)
+    assert answer.mqtt.cursor == "12" and answer.mqtt.state == b"x" * 16384
+    alice.ok("POST", "/logout", status=204)
+    assert not tell(get=kept).mqtt.user
