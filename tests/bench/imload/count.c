@@ -8,6 +8,8 @@
 enum { LATENCY_BUCKETS = 8000000 }; /* one microsecond each */
 static uint32_t latency[LATENCY_BUCKETS];
 static uint64_t latencies;
+enum { POSTS = 65536 }; /* fan-out: copies of each post that came, and how long the last one took */
+static uint32_t copies[POSTS], last_us[POSTS];
 
 int stamp(char *out, const struct user *u, uint64_t when)
 {
@@ -31,6 +33,8 @@ void message_read(struct user *u, const char *body, size_t n)
         u->seen = number;
     u->read++;
     load.delivered++;
+    if (set.mode == FANOUT && number < POSTS && ++copies[number] == (uint32_t)load.ready - 1)
+        last_us[number] = (uint32_t)(now > when ? now - when : 1);
     if (!load.sending)
         return; /* the drain: too late to count as rate or latency, but not lost */
     uint64_t us = now > when ? now - when : 0;
@@ -63,6 +67,26 @@ static unsigned long long quantile(double q)
     return 0;
 }
 
+static int by_size(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Of the last reader of each post; a post that never reached everybody counts as the longest. */
+static unsigned long long last_reader(double q)
+{
+    size_t posts = load.sent < POSTS - 1 ? load.sent : POSTS - 1;
+    if (set.mode != FANOUT || !posts)
+        return 0;
+    for (size_t i = 1; i <= posts; i++)
+        if (!last_us[i])
+            last_us[i] = UINT32_MAX;
+    qsort(last_us + 1, posts, sizeof last_us[0], by_size);
+    size_t at = (size_t)(q * (double)posts);
+    return last_us[1 + (at < posts ? at : posts - 1)];
+}
+
 /* How many of what was sent has not arrived, once for every reader. */
 static long long missing(void)
 {
@@ -75,10 +99,11 @@ static long long missing(void)
 void report(double logins_per_s, double secs)
 {
     printf("{\"users\":%d,\"failed\":%d,\"logins_per_s\":%.0f,\"secs\":%.2f,\"sent\":%llu,\"acked\":%llu,\"delivered\":%llu,"
-           "\"delivered_per_s\":%.0f,\"lost\":%lld,\"doubled\":%llu,\"gaps\":%llu,\"p50_us\":%llu,\"p99_us\":%llu,\"p999_us\":%llu}\n",
+           "\"delivered_per_s\":%.0f,\"lost\":%lld,\"doubled\":%llu,\"gaps\":%llu,\"p50_us\":%llu,\"p99_us\":%llu,\"p999_us\":%llu,\"last_"
+           "p50_us\":%llu,\"last_p99_us\":%llu}\n",
            load.ready, load.failed, logins_per_s, secs, (unsigned long long)load.sent, (unsigned long long)load.acked,
            (unsigned long long)load.delivered, (double)load.in_window / secs, missing(), (unsigned long long)load.twice,
-           (unsigned long long)load.disordered, quantile(.5), quantile(.99), quantile(.999));
+           (unsigned long long)load.disordered, quantile(.5), quantile(.99), quantile(.999), last_reader(.5), last_reader(.99));
     fflush(stdout);
 }
 
