@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import uuid
 
 from cluster import ROOT
 
@@ -82,7 +83,7 @@ def ask(cluster, service, subject, request, pb, timeout=15):
     def on_answer(data, _reply):
         answers.append(pb.Reply.FromString(data))
         came.set()
-    inbox = f"_INBOX.{service}.test"
+    inbox = f"_INBOX.{service}.{uuid.uuid4().hex}"
     bus = Bus(cluster, service, {inbox: on_answer})
     try:
         data = request.SerializeToString()
