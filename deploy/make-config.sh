@@ -2,6 +2,8 @@
 # Writes what one node needs below its data directory: directories, secrets and pigeon.yaml (each only when missing),
 # and the configurations of NATS, Redis, Nginx and the supervisor (anew each time).
 #   PIGEON_DATA, PIGEON_HTTP_PORT, PIGEON_BASE_PORT (first of 16 loopback ports), PIGEON_BUILD
+#   PIGEON_TLS_PORT, PIGEON_MQTTS_PORT: ports where the gateway itself ends TLS (off when empty or 0), with PIGEON_TLS_CERTIFICATE and
+#   PIGEON_TLS_KEY (PEM files; when missing a self-signed one is made). docs/TLS.md
 # For a node of a cluster (deploy/cluster.sh sets these):
 #   PIGEON_SERVICES, PIGEON_SERVERS (what runs here), PIGEON_CLUSTER_NAME, PIGEON_CLUSTER_ADDRESS (NATS and Redis listen there),
 #   PIGEON_CLUSTER_GATEWAYS, PIGEON_CLUSTER_APIS ("address:port ..." behind Nginx), PIGEON_CLUSTER_PROXY (an Nginx before ours),
@@ -21,7 +23,16 @@ for d in secrets run run/sv run/nginx log files store backups; do mkdir -p "$dat
 base=$(kept BASE_PORT)
 base=${base:-${PIGEON_BASE_PORT:-$((10000 + http_port % 1400 * 16))}}
 address=${PIGEON_CLUSTER_ADDRESS:-127.0.0.1}
-printf 'BASE_PORT=%s\nHTTP_PORT=%s\n' "$base" "$http_port" >"$data/run/ports"
+# Ports that pass Nginx by: chosen by the environment, then kept; 0 turns one off again.
+gateway_env=
+direct_port() { # KEPT-NAME VALUE-FROM-ENVIRONMENT SETTING
+    port=${2:-$(kept "$1")}
+    case $port in '' | 0) port= ;; *[!0-9]*) fail "PIGEON_$1 is \"$port\": write a port number, or 0 for none" ;; *) gateway_env="$gateway_env $3=$port" ;; esac
+}
+direct_port TLS_PORT "${PIGEON_TLS_PORT:-}" PIGEON_GATEWAY_TLS_PORT && tls_port=$port
+direct_port MQTTS_PORT "${PIGEON_MQTTS_PORT:-}" PIGEON_GATEWAY_MQTT_TLS_PORT && mqtts_port=$port
+certificate=${PIGEON_TLS_CERTIFICATE:-$(kept TLS_CERTIFICATE)} key=${PIGEON_TLS_KEY:-$(kept TLS_KEY)}
+printf 'BASE_PORT=%s\nHTTP_PORT=%s\nTLS_PORT=%s\nMQTTS_PORT=%s\nTLS_CERTIFICATE=%s\nTLS_KEY=%s\n' "$base" "$http_port" "$tls_port" "$mqtts_port" "$certificate" "$key" >"$data/run/ports"
 nats_port=$base redis_port=$((base + 1)) gateway_port=$((base + 2)) api_port=$((base + 3))
 
 secret() { # NAME: makes it when missing
@@ -30,6 +41,22 @@ secret() { # NAME: makes it when missing
 }
 for s in gateway message presence storage api cli; do secret "nats-$s" >/dev/null; done
 for s in presence api; do secret "redis-$s" >/dev/null; done
+
+if [ -n "$tls_port$mqtts_port" ]; then
+    secret tls-tickets >/dev/null
+    if [ -z "$certificate$key" ]; then
+        certificate=$data/tls/certificate.pem key=$data/tls/key.pem
+        if [ ! -s "$key" ]; then
+            mkdir -p "$data/tls"
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=$(hostname)" -addext "subjectAltName=DNS:$(hostname),DNS:localhost,IP:127.0.0.1" \
+                -out "$certificate" -keyout "$key" 2>/dev/null || fail "openssl could not make a certificate in $data/tls"
+            say "No PIGEON_TLS_CERTIFICATE and PIGEON_TLS_KEY: a self-signed certificate is in $data/tls. Browsers will not trust it."
+        fi
+    fi
+    [ -r "$certificate" ] && [ -r "$key" ] || fail "PIGEON_TLS_CERTIFICATE=$certificate and PIGEON_TLS_KEY=$key must both name files that can be read"
+    gateway_env="$gateway_env PIGEON_GATEWAY_TLS_CERTIFICATE=\"$certificate\" PIGEON_GATEWAY_TLS_KEY=\"$key\""
+fi
+[ -z "$gateway_env" ] || gateway_env="env PIGEON_GATEWAY_DIRECT_ADDRESS=${PIGEON_GATEWAY_DIRECT_ADDRESS:-0.0.0.0}$gateway_env"
 
 if [ ! -e "$data/pigeon.yaml" ]; then
     cat >"$data/pigeon.yaml" <<-YAML
@@ -111,4 +138,8 @@ cpu=${PIGEON_CPUS:+taskset -c $PIGEON_CPUS}
 ! has redis || supervised redis $cpu redis-server "\"$data/run/redis.conf\""
 ! has nginx || supervised nginx $cpu nginx -e stderr -p "\"$data/run/nginx\"" -c "\"$data/run/nginx/nginx.conf\""
 [ -z "${PIGEON_CLUSTER_COMMAND:-}" ] || supervised mongo "$PIGEON_CLUSTER_COMMAND"
-for s in $services; do supervised "$s" $cpu "\"$build/pigeon-$s\"" --config "\"$data/pigeon.yaml\""; done
+for s in $services; do
+    before=
+    [ "$s" != gateway ] || before=$gateway_env
+    supervised "$s" $before $cpu "\"$build/pigeon-$s\"" --config "\"$data/pigeon.yaml\""
+done

@@ -3,6 +3,7 @@
 
 ## make up              installs what is missing, builds, starts Pigeon, waits until it is ready
 ##                      PIGEON_HTTP_PORT=8080 PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
+##                      TLS at the gateway: PIGEON_TLS_PORT=8443 PIGEON_MQTTS_PORT=8883, docs/TLS.md
 up:
 	@deploy/install.sh build web run
 	@echo "Building ..."

@@ -11,6 +11,7 @@ if [ -z "$running" ]; then
     taken=
     wanted=
     ! has nginx || wanted=$http_port
+    ! has gateway || wanted="$wanted $(kept TLS_PORT) $(kept MQTTS_PORT)"
     [ -z "$services" ] || wanted="$wanted $(seq "$base" $((base + 8)))"
     for p in $wanted; do
         if [ -n "$(ss -ltnH "sport = :$p")" ]; then
@@ -57,6 +58,8 @@ fi
 export PIGEON_DATA="$data"
 address=$(ip -4 -o addr show scope global 2>/dev/null | awk '{sub(/\/.*/, "", $4); print $4; exit}')
 say "Pigeon is ready:   http://${address:-localhost}:$http_port"
+[ -z "$(kept TLS_PORT)" ] || say "TLS:               wss://${address:-localhost}:$(kept TLS_PORT)/v1/ws (docs/TLS.md)"
+[ -z "$(kept MQTTS_PORT)" ] || say "MQTT over TLS:     mqtts://${address:-localhost}:$(kept MQTTS_PORT)"
 if [ ! -e "$data/run/admin-made" ]; then
     if password=$("$build/pigeon" user add admin --name Administrator --admin --one-time 2>/dev/null); then
         password=$(printf '%s' "$password" | sed -n 's/.*[Oo]ne-time password[^:]*: *//p')

@@ -6,6 +6,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "loadtest/tls.h"
 #include "loadtest/ws.h"
 
 #include <errno.h>
@@ -53,6 +54,7 @@ static void close_socket(struct ld_user *u)
     else
         u->run->result->online--;
     pgn_io_remove(u->run->loop, &u->io);
+    ld_tls_end(u);
     close(u->io.fd);
     pgn_list_remove(&u->dirty);
     pgn_buf_release(&u->in);
@@ -91,7 +93,7 @@ void ld_go_offline(struct ld_user *u)
     if (u->state == LD_READY) {
         static const uint8_t normal[2] = {0x03, 0xe8}; /* 1000 */
         write_op(u, LD_WS_CLOSE, normal, sizeof normal);
-        (void)!write(u->io.fd, u->out.data, u->out.len);
+        (void)!ld_send_bytes(u, u->out.data, u->out.len);
     }
     close_socket(u);
     u->state = LD_OFF;
@@ -101,7 +103,9 @@ void ld_go_offline(struct ld_user *u)
 static void flush(struct ld_user *u)
 {
     while (u->out.len) {
-        ssize_t n = send(u->io.fd, u->out.data, u->out.len, MSG_NOSIGNAL);
+        ssize_t n = ld_send_bytes(u, u->out.data, u->out.len);
+        if (n < 0 && errno == EAGAIN && ld_tls_shaking(u))
+            return; /* again after the next read */
         if (n < 0 && errno == EAGAIN) {
             pgn_io_want(u->run->loop, &u->io, PGN_READ | PGN_WRITE);
             return;
@@ -204,6 +208,7 @@ static void connected(struct ld_user *u)
         return;
     }
     u->state = LD_UPGRADING;
+    ld_tls_begin(u);
     ld_ws_upgrade(&u->out, u->run->o->host, u->run->o->path, u->run->codec.proto ? "pigeon.v1.proto" : "pigeon.v1.json");
     mark_dirty(u);
     pgn_io_want(u->run->loop, &u->io, PGN_READ);
@@ -279,9 +284,12 @@ static void readable(struct ld_user *u)
     struct ld_run *r = u->run;
     if (!r->read_buffer)
         r->read_buffer = pgn_malloc(READ_BYTES);
-    ssize_t n = recv(u->io.fd, r->read_buffer, READ_BYTES, 0);
-    if (n < 0 && errno == EAGAIN)
+    ssize_t n = ld_recv(u, r->read_buffer, READ_BYTES);
+    if (n < 0 && errno == EAGAIN) {
+        if (u->out.len)
+            mark_dirty(u);
         return;
+    }
     if (n <= 0) {
         ld_drop(u, 0);
         return;

@@ -130,6 +130,7 @@ struct ld_user {
     struct pgn_timer timer; /* WAITING: back-off; CONNECTING to SYNCING: give up; READY: retries */
     struct pgn_node dirty;  /* has something to write */
     struct pgn_buf in, out, parts;
+    struct ssl_st *tls; /* wss://; see tls.h */
     struct ld_slot *slots;
     uint16_t slot_count;
     struct ld_log log;

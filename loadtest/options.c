@@ -75,11 +75,12 @@ static void help(void)
 
 static void set_url(struct ld_options *o, const char *url)
 {
-    char port[16] = "80";
+    char port[16] = "80"; /* of wss:// too: Pigeon has no port that goes without saying */
     const char *p = url, *slash;
-    if (strncmp(p, "ws://", 5) != 0)
-        usage("--url \"%s\": write ws://HOST:PORT/v1/ws (TLS is ended before Pigeon, see docs)", url);
-    p += 5;
+    o->tls = strncmp(p, "wss://", 6) == 0;
+    if (!o->tls && strncmp(p, "ws://", 5) != 0)
+        usage("--url \"%s\": write ws://HOST:PORT/v1/ws, or wss:// for TLS", url);
+    p += o->tls ? 6 : 5;
     slash = strchr(p, '/');
     size_t len = slash ? (size_t)(slash - p) : strlen(p);
     char name[256];

@@ -20,7 +20,7 @@ struct ld_options {
     const char *tokens, *data, *html;
     uint32_t users, provision, processes, window, members, senders, body, missed, concurrency, addresses;
     double secs, rate, connect_rate, period_s, churn_s, drain_s, mark_s;
-    bool json, proto, verify, quiet, one_way;
+    bool json, proto, verify, quiet, one_way, tls;
     struct ld_person *people;
     uint32_t person_count;
 };

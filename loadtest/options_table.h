@@ -1,5 +1,5 @@
 /* Options of pigeon-load, one row each: LD_OPTION(name, TYPE, field, default, min, max, "VALUE", "text"). */
-LD_OPTION("url", URL, host, 0, 0, 0, "URL", "ws://HOST:PORT/PATH (default: from --data, else ws://127.0.0.1:8080/v1/ws)")
+LD_OPTION("url", URL, host, 0, 0, 0, "URL", "ws:// or wss://HOST:PORT/PATH (default: from --data, else ws://127.0.0.1:8080/v1/ws)")
 LD_OPTION("tokens", STR, tokens, 0, 0, 0, "FILE", "users and tokens: CSV user,token as `pigeon user import --tokens` writes it")
 LD_OPTION("provision", INT, provision, 0, 1, 1000000, "N", "make users u0 to uN-1 with tokens through the command line first (needs --data)")
 LD_OPTION("data", STR, data, 0, 0, 0, "DIR", "the node's directory (default: PIGEON_DATA), when it is on this machine: memory and CPU of all its processes are in the result")
