@@ -9,7 +9,8 @@ packages_for() {
                  librocksdb-dev libsqlite3-dev libcivetweb-dev libjansson-dev libyaml-dev libsodium-dev libxxhash-dev zlib1g-dev libssl-dev libmongoc-dev libzstd-dev" ;;
     run) echo "nats-server redis-server nginx runit curl iproute2 procps openssl" ;;
     web) command -v npm >/dev/null 2>&1 || echo "nodejs npm" ;;
-    test) echo "libcmocka-dev libfuse3-dev python3-venv chromium prometheus slowhttptest nats-server redis-server nginx runit curl fonts-noto-cjk" ;;
+    test) echo "libcmocka-dev libfuse3-dev python3-venv chromium prometheus slowhttptest nats-server redis-server nginx runit curl fonts-noto-cjk
+                 mosquitto-clients libpaho-mqtt-dev" ;;
     lint) echo "clang-format-14 clang-tidy-14 cppcheck" ;;
     mongo) command -v go >/dev/null 2>&1 || echo "golang-go ca-certificates" ;;
     units) echo "libcmocka-dev libfuse3-dev nats-server redis-server" ;;

@@ -1,0 +1,401 @@
+"""What a session may and is told, by hand: logins, topics, persistent sessions, windows, wills, presence, takeover."""
+import json
+import time
+
+import pytest
+
+from cluster import wait_until
+from raw import (ALIAS, ALIAS_MAX, ASSIGNED_ID, CONTENT_TYPE, PACKET_MAX, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, RECEIVE_MAX, SESSION_EXPIRY,
+                 USER, WILL_DELAY, packet)
+
+PASSWORD = "correct horse battery"
+KEEP = [(SESSION_EXPIRY, 600)]
+
+
+# ---- logins ----
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_password_or_a_token(node, people, version):
+    user = people.prefix + "-new"
+    status, _ = node.rest("POST", "/v1/register", {"user": user, "password": PASSWORD, "name": "New"})
+    assert status in (200, 201)
+    c = people.raw(version)
+    assert c.connect(user, PASSWORD, client_id="phone").reason == 0
+    assert c.published(f"u/{user}", "a note") == 0
+    bad_login, unauthorized = (0x86, 0x87) if version == 5 else (4, 5)
+    for name, word in ((user, "wrong password"), ("nobody-here", PASSWORD), (user, "")):
+        c = people.raw(version)
+        assert c.connect(name, word, client_id="phone").reason in (bad_login, unauthorized)
+        assert c.ended() is None
+    (bob,) = people.add("bob")
+    c = people.raw(version)
+    assert c.connect(user, people.tokens[bob], client_id="phone").reason in (bad_login, unauthorized)  # someone else's token
+    c = people.raw(version)
+    assert c.connect(None, None, client_id="phone").reason in (bad_login, unauthorized)
+
+
+def test_an_empty_client_id(people):
+    (bob,) = people.add("bob")
+    c = people.raw(5)
+    hello = c.connect(bob, people.tokens[bob], client_id="")
+    assert hello.reason == 0 and hello.props[ASSIGNED_ID]
+    c = people.raw(4)
+    assert c.connect(bob, people.tokens[bob], client_id="", clean=False).reason == 2
+    assert c.ended() is None
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_takeover(people, version):
+    (bob,) = people.add("bob")
+    first = people.mqtt(bob, version)
+    second = people.mqtt(bob, version)
+    assert first.ended() == (0x8e if version == 5 else None)
+    second.send(packet(PINGREQ << 4))
+    second.expect(PINGRESP)
+
+
+def test_keep_alive(people):
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, keep_alive=1)
+    begun = time.monotonic()
+    assert c.ended() == 0x8d
+    assert 1.0 <= time.monotonic() - begun < 6
+
+
+# ---- topics ----
+
+def test_topics_that_are_not_there(people):
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob)
+    for topic in ("free/space", "u/", "u/Bad Name", "inbox/u/" + bob, "$SYS/x", "u/a/b", "u"):
+        assert c.published(topic, "x", 1) in (0x90, 0x87), topic
+        assert c.published(topic, "x", 2) in (0x90, 0x87), topic
+    assert c.published("u/nobody-here", "x") >= 0x80
+    assert c.published("c/c234567abcdefghij", "x") >= 0x80
+    c.publish("free/space", "x", 0)
+    refused = c.subscribe("#", "+/u/x", "u/" + bob, "c/#", "$SYS/#", "$share/g/inbox/#", "presence/#", "inbox2/#", "/inbox/#")
+    assert all(code >= 0x80 for code in refused), refused
+    assert c.subscribe("inbox/#", "inbox/u/+", "inbox/c/+", "inbox/u/" + bob, options=2) == [1] * 4
+    assert c.unsubscribe("inbox/u/+", "never/was") == [0, 0x11]
+
+
+def test_version_3_is_refused_too(people):
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, 4)
+    assert c.subscribe("inbox/#", "#", "u/x", options=2) == [1, 0x80, 0x80]
+    c.publish("free/space", "x", 1)
+    assert c.ended() is None  # it cannot be said; and it is not acknowledged
+    c = people.mqtt(bob, 4)
+    c.publish("u/nobody-here", "x", 2)
+    assert c.ended() is None
+
+
+def test_groups_json_and_properties(node, people):
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    conv = alice.call("group_create", name="Group", members=[bob])["conv"]
+    c = people.mqtt(bob)
+    assert c.subscribe("inbox/#") == [1]
+    alice.send(conv, "hello all")
+    got = c.message("hello all")
+    assert got.topic == f"inbox/c/{conv}" and got.qos == 1 and not got.dup and not got.retain
+    told = got.props[USER]
+    assert (told["from"], told["conv"], told["kind"]) == (alice.user, conv, "text") and int(told["seq"]) and told["message_id"] and told["sent_at"]
+    assert c.published(f"c/{conv}", "hello alice") == 0
+    assert alice.wait_message("hello alice")["from"] == bob
+    body = json.dumps({"text": "in json"})
+    assert c.published(f"c/{conv}", body, properties=[(CONTENT_TYPE, "application/json")]) == 0
+    alice.wait_message("in json")
+    assert c.published(f"c/{conv}", "{nonsense", properties=[(CONTENT_TYPE, "application/json")]) == 0x99
+    assert c.published(f"c/{conv}", b"\xff\xfe") == 0x99
+    for _ in range(2):
+        assert c.published(f"u/{alice.user}", "once", properties=[(USER, ("client_id", "mine-1"))]) == 0
+    assert c.published(f"u/{alice.user}", "last") == 0
+    alice.wait_message("last")
+    assert [m["body"]["text"] for m in alice.messages()].count("once") == 1
+
+
+def test_what_other_devices_send(node, people):
+    """An own message from another device comes on the conversation's topic."""
+    alice, bob = people.native("alice"), people.native("bob")
+    people.add("bob")
+    c = people.mqtt(bob.user)
+    assert c.subscribe("inbox/#") == [1]
+    conv = bob.send(alice.user, "from the web")["conv"]
+    assert c.message("from the web").topic == f"inbox/c/{conv}"
+    alice.send(bob.user, "answer")
+    assert c.message("answer").topic == f"inbox/u/{alice.user}"
+
+
+def test_filters_choose(people):
+    alice, carol = people.native("alice"), people.native("carol")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob)
+    assert c.subscribe(f"inbox/u/{alice.user}", options=0) == [0]
+    carol.send(bob, "not this")
+    alice.send(bob, "this")
+    got = c.message("this")
+    assert got.qos == 0
+    assert [p.payload for p in c.quiet() if p.kind == PUBLISH] == []
+
+
+def test_overlapping_filters_give_it_once(people):
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob)
+    c.subscribe("inbox/#", "inbox/u/+", f"inbox/u/{alice.user}")
+    alice.send(bob, "once")
+    c.message("once")
+    alice.send(bob, "next")
+    c.message("next")
+
+
+# ---- aliases, sizes, windows ----
+
+def test_topic_alias(people):
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob)
+    most = c.hello.props[ALIAS_MAX]
+    assert c.published(f"u/{alice.user}", "first", properties=[(ALIAS, most)]) == 0
+    assert c.published("", "second", properties=[(ALIAS, most)]) == 0
+    alice.wait_message("second")
+    c.publish("", "x", 1, properties=[(ALIAS, 1)])  # never said
+    assert c.ended() in (0x82, 0x94)
+    c = people.mqtt(bob)
+    c.publish(f"u/{alice.user}", "x", 1, properties=[(ALIAS, most + 1)])
+    assert c.ended() == 0x94
+
+
+def test_receive_maximum(people):
+    """Not more than the client's window is under way; each PUBACK lets the next through; nothing is lost."""
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, properties=[(RECEIVE_MAX, 3)])
+    c.subscribe("inbox/#")
+    for i in range(20):
+        alice.send(bob, f"m{i}")
+    held = [c.message(ack=False) for _ in range(3)]
+    assert [p for p in c.quiet() if p.kind == PUBLISH] == []
+    texts = [p.payload for p in held]
+    for p in held:
+        c.ack(PUBACK, p.id)
+    while len(set(texts)) < 20:
+        texts.append(c.message().payload)
+    assert [t for i, t in enumerate(texts) if t not in texts[:i]] == [f"m{i}" for i in range(20)]
+
+
+def test_the_clients_largest_packet(people):
+    """What is too large for the client is not sent to it (3.1.2-24), and nothing else is held up."""
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, properties=[(PACKET_MAX, 400)])
+    c.subscribe("inbox/#")
+    alice.send(bob, "x" * 1000)
+    alice.send(bob, "small")
+    c.message("small")
+
+
+def test_the_servers_largest_packet(people):
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob)
+    most = c.hello.props[PACKET_MAX]
+    c.send(bytes([0x30, 0xff, 0xff, 0xff, 0x7f]))
+    assert most < 268435455 and c.ended() == 0x95
+
+
+# ---- persistent sessions ----
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_missed_messages(people, version):
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    more = {"clean": False, **({"properties": KEEP} if version == 5 else {})}
+    c = people.mqtt(bob, version, **more)
+    assert c.hello.present == 0
+    assert c.subscribe("inbox/#") == [1]
+    alice.send(bob, "live")
+    c.message("live")
+    c.quiet()
+    c.disconnect()
+    for i in range(250):
+        alice.post_text(bob, f"missed {i}")
+    alice.send(bob, "the end")
+    c = people.mqtt(bob, version, **more)
+    assert c.hello.present == 1
+    got = []
+    while not got or got[-1] != "the end":
+        got.append(c.message().payload)
+    assert got == [f"missed {i}" for i in range(250)] + ["the end"]
+    c.quiet()
+    c.disconnect()
+    c = people.mqtt(bob, version, **more)
+    assert c.hello.present == 1
+    alice.send(bob, "new")
+    c.message("new")  # and nothing of what was acknowledged
+
+
+def test_what_was_not_acknowledged_comes_again(people):
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, clean=False, properties=KEEP)
+    c.subscribe("inbox/#")
+    alice.send(bob, "one")
+    alice.send(bob, "two")
+    c.message("one", ack=False)
+    c.cut()
+    c = people.mqtt(bob, clean=False, properties=KEEP)
+    assert c.hello.present == 1
+    c.message("one")
+    c.message("two")
+
+
+def test_a_clean_start_forgets(people):
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, clean=False, properties=KEEP)
+    c.subscribe("inbox/#")
+    c.disconnect()
+    alice.send(bob, "missed")
+    c = people.mqtt(bob, clean=True, properties=KEEP)
+    assert c.hello.present == 0
+    c.subscribe("inbox/#")
+    alice.send(bob, "live")
+    c.message("live")
+
+
+def test_expiry_zero_at_the_end_forgets(people):
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, clean=False, properties=KEEP)
+    c.subscribe("inbox/#")
+    c.disconnect(0, [(SESSION_EXPIRY, 0)])
+    assert people.mqtt(bob, clean=False, properties=KEEP).hello.present == 0
+
+
+def test_a_session_expires(people):
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, clean=False, properties=[(SESSION_EXPIRY, 1)])
+    c.subscribe("inbox/#")
+    c.disconnect()
+    ended = time.monotonic()
+    wait_until(lambda: time.monotonic() - ended > 2.2, what="the session's second to pass")
+    assert people.mqtt(bob, clean=False, properties=[(SESSION_EXPIRY, 1)]).hello.present == 0
+
+
+def test_no_expiry_no_session(people):
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, clean=False)
+    c.subscribe("inbox/#")
+    c.disconnect()
+    assert people.mqtt(bob, clean=False).hello.present == 0
+
+
+# ---- wills ----
+
+def will_of(people, how, **more):
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, will=(f"u/{alice.user}", "gone", 1, more.get("properties", ())), keep_alive=more.get("keep_alive", 0))
+    c.quiet()
+    how(c)
+    return alice, bob
+
+
+@pytest.mark.parametrize("how", [lambda c: c.cut(), lambda c: c.close(), lambda c: c.disconnect(4), lambda c: c.send(b"\xff\xff\xff\xff\xff\xff")],
+                         ids=["cut", "closed", "disconnect with will", "malformed"])
+def test_a_will_is_sent(people, how):
+    alice, bob = will_of(people, how)
+    assert alice.wait_message("gone")["from"] == bob
+
+
+def test_no_will_after_goodbye(people):
+    alice, bob = will_of(people, lambda c: c.disconnect())
+    c = people.mqtt(bob)
+    assert c.published(f"u/{alice.user}", "fence") == 0
+    alice.wait_message("fence")
+    assert [m["body"]["text"] for m in alice.messages()] == ["fence"]
+
+
+def test_a_delayed_will(people):
+    alice, bob = will_of(people, lambda c: c.cut(), properties=[(WILL_DELAY, 1)])
+    # A session expiry of 0 ends the session, and the will goes out at once (3.1.3.2.2).
+    alice.wait_message("gone", timeout=3)
+
+
+def test_a_delayed_will_is_not_sent_when_the_session_goes_on(people):
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, will=(f"u/{alice.user}", "gone", 1, [(WILL_DELAY, 2)]), clean=False, properties=KEEP)
+    c.subscribe("inbox/#")
+    c.cut()
+    begun = time.monotonic()
+    c = people.mqtt(bob, clean=False, properties=KEEP)
+    wait_until(lambda: time.monotonic() - begun > 2.5, what="the delay to pass")
+    assert c.published(f"u/{alice.user}", "fence") == 0
+    alice.wait_message("fence")
+    assert [m["body"]["text"] for m in alice.messages()] == ["fence"]
+
+
+# ---- presence ----
+
+def test_presence_is_retained(people):
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    alice.send(bob, "we know each other")
+    c = people.mqtt(bob)
+    assert c.subscribe(f"presence/{alice.user}")[0] <= 1
+    first = c.expect(PUBLISH)
+    assert first.topic == f"presence/{alice.user}" and first.retain and "online" in first.payload
+    if first.qos:
+        c.ack(PUBACK, first.id)
+    alice.close()
+    later = c.message()
+    assert later.topic == f"presence/{alice.user}" and not later.retain and "offline" in later.payload
+    assert c.subscribe("presence/nobody-here")[0] >= 0
+
+
+# ---- QoS 2 ----
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_qos_2_repeated_on_the_same_connection(people, version):
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, version)
+    for dup in (False, True, True):
+        c.publish(f"u/{alice.user}", "once", 2, 7, dup=dup)
+        assert c.expect(PUBREC).id == 7
+    for _ in range(2):
+        c.ack(PUBREL, 7)
+        assert c.expect(PUBCOMP).id == 7
+    assert c.published(f"u/{alice.user}", "again", 2, id_=7) == 0  # the id is free
+    alice.wait_message("again")
+    assert [m["body"]["text"] for m in alice.messages()] == ["once", "again"]
+
+
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("kill_at", ["publish", "pubrec", "pubrel"])
+def test_qos_2_and_a_killed_gateway(fresh, crew, version, kill_at):
+    """kill -9 behind each step; the client goes on as the standard has it. Stored exactly once."""
+    node = fresh({"PIGEON_LOG_LEVEL": "info"})
+    people = crew(node)
+    alice, (bob,) = people.native("alice"), people.add("bob")
+    more = {"clean": False, **({"properties": KEEP} if version == 5 else {})}
+    c = people.mqtt(bob, version, **more)
+    c.publish(f"u/{alice.user}", "once", 2, 7)
+    if kill_at == "publish":
+        alice.wait_message("once")  # it is stored; whether PUBREC was read, nobody knows
+    else:
+        assert c.expect(PUBREC).reason == 0
+    if kill_at == "pubrel":
+        c.ack(PUBREL, 7)
+    node.restart("gateway")
+    c = people.mqtt(bob, version, **more)
+    if kill_at == "publish":
+        c.publish(f"u/{alice.user}", "once", 2, 7, dup=True)
+        assert c.expect(PUBREC).id == 7
+    c.ack(PUBREL, 7)
+    assert c.expect(PUBCOMP).id == 7
+    assert c.published(f"u/{alice.user}", "another", 2, id_=7) == 0
+    reader = people.native("alice")
+    (conv,) = reader.sync()[0]
+    assert [m["body"]["text"] for m in reader.history(conv)] == ["once", "another"]
