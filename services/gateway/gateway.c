@@ -12,6 +12,8 @@
 #include "services/gateway/gw_hello.h"
 #include "services/gateway/gw_limits.h"
 #include "services/gateway/gw_listen.h"
+#include "services/gateway/gw_mqtt_catchup.h"
+#include "services/gateway/gw_mqtt_will.h"
 #include "services/gateway/gw_presence.h"
 #include "services/gateway/gw_request.h"
 #include "services/gateway/gw_tls.h"
@@ -120,6 +122,8 @@ int gw_init(struct pgn_svc *svc)
     gw->sweep.on_due = on_sweep;
     pgn_timer_start(gw->loop, &gw->sweep, SWEEP_MS);
     gw_hello_init(gw);
+    gw_mqtt_catchup_init(gw);
+    gw_mqtt_will_init(gw);
     int e = gw_batch_start(gw);
     e = e ? e : gw_event_start(gw);
     e = e ? e : gw_presence_start(gw);
@@ -216,9 +220,11 @@ void gw_fini(struct pgn_svc *svc)
     gw_tls_stop(gw);
     gw_presence_stop(gw);
     gw_event_stop(gw);
+    gw_mqtt_will_stop(gw);
     gw_batch_stop(gw);
     gw_hello_stop(gw);
     pgn_timer_stop(&gw->sweep);
+    pgn_timer_stop(&gw->mqtt_timer);
     pgn_timer_stop(&gw->drain_timer);
     pgn_hook_remove(&gw->hook);
 }

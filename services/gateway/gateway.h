@@ -9,6 +9,7 @@
  *   gw_frame    shared frames, queues                gw_ops      operations of clients
  *   gw_limits   addresses, load levels               gw_check    their form
  *   gw_batch    partitions (gw_part) on the bus      gw_presence who is here, told to presence
+ *   gw_mqtt*    MQTT (gw_mqtt.h names its parts)
  */
 #ifndef GW_GATEWAY_H
 #define GW_GATEWAY_H
@@ -120,6 +121,13 @@ struct gateway {
     struct pgn_bus_sub *control;
     struct pgn_buf presence_events; /* packed PresenceEvents.events since the last publish */
     uint64_t presence_number;
+
+    /* gw_mqtt_catchup, gw_mqtt_will */
+    struct pgn_node mqtt_waiting; /* sessions that are behind and may not ask yet */
+    struct pgn_timer mqtt_timer;  /* then they may */
+    uint32_t mqtt_reading;        /* requests of those that are behind */
+    uint32_t mqtt_wills_waiting;
+    struct pgn_node mqtt_wills; /* that wait for their delay */
 
     /* drain */
     struct pgn_timer drain_timer;

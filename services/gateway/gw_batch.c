@@ -62,13 +62,13 @@ void gw_batch_flush(struct gateway *gw)
 }
 
 /* The conversation that an operation is about; for a send to a user the direct one. */
-static const char *conv_of(const struct gw_conn *c, const Pigeon__ClientFrame *f, char direct[PGN_CONV_MAX + 1])
+static const char *conv_of(const char *user, const Pigeon__ClientFrame *f, char direct[PGN_CONV_MAX + 1])
 {
     switch ((int)f->op_case) {
     case PIGEON__CLIENT_FRAME__OP_SEND:
         if (f->send->to->to_case == PIGEON__TARGET__TO_CONV)
             return f->send->to->conv;
-        pgn_conv_direct(c->user->id, f->send->to->user, direct);
+        pgn_conv_direct(user, f->send->to->user, direct);
         return direct;
     case PIGEON__CLIENT_FRAME__OP_RECALL:
         return f->recall->conv;
@@ -82,10 +82,8 @@ static const char *conv_of(const struct gw_conn *c, const Pigeon__ClientFrame *f
 }
 
 /* key: the retry key of what has none of its own; a send brings one. */
-static void fill(Pigeon__BatchItem *b, struct gw_conn *c, const Pigeon__ClientFrame *f, char key[PGN_CLIENT_ID_MAX + 1])
+static void fill(Pigeon__BatchItem *b, const Pigeon__ClientFrame *f, char key[PGN_CLIENT_ID_MAX + 1])
 {
-    b->user = c->user->id;
-    b->device = c->device;
     if (f->op_case != PIGEON__CLIENT_FRAME__OP_SEND && f->op_case != PIGEON__CLIENT_FRAME__OP_MARK) {
         const char *own = pgn_message_client_id(f);
         if (*own)
@@ -118,32 +116,48 @@ static void fill(Pigeon__BatchItem *b, struct gw_conn *c, const Pigeon__ClientFr
     }
 }
 
-void gw_batch_take(struct gw_conn *c, const Pigeon__ClientFrame *f)
+/* Into its partition; c NULL: nobody is answered. */
+static int take(struct gateway *gw, char *user, char *device, struct gw_conn *c, const Pigeon__ClientFrame *f)
 {
-    struct gateway *gw = c->gw;
     char direct[PGN_CONV_MAX + 1], key[PGN_CLIENT_ID_MAX + 1];
-    const char *conv = conv_of(c, f, direct);
+    const char *conv = conv_of(user, f, direct);
     Pigeon__BatchItem b = PIGEON__BATCH_ITEM__INIT;
-    fill(&b, c, f, key);
+    b.user = user;
+    b.device = device;
+    fill(&b, f, key);
     struct gw_item *item = gw_item_new(pigeon__batch_item__get_packed_size(&b));
     pigeon__batch_item__pack(&b, item->data);
     item->id = f->id;
     item->op = (uint8_t)f->op_case;
-    item->slot = c->slot;
-    item->generation = c->generation;
+    item->slot = c ? c->slot : UINT32_MAX;
+    item->generation = c ? c->generation : 0;
     item->read_us = gw->turn_us ? gw->turn_us : pgn_mono_us();
     item->deadline_ms = pgn_loop_now_ms(gw->loop) + (uint64_t)gw->config->gateway_send_timeout_ms;
     uint32_t n = pgn_partition(pgn_hash(conv, strlen(conv)), (uint32_t)gw->config->gateway_partitions);
     int e = gw_part_add(&gw->parts[n], item);
     if (e) {
         free(item);
-        gw_conn_error(c, f->id, e, NULL, gw_limits_retry_ms(GW_LOAD_MESSAGES));
-        return;
+        return e;
     }
     if (gw->items_open++ == 0 && !pgn_timer_running(&gw->part_timer))
         pgn_timer_start(gw->loop, &gw->part_timer, tick_ms(gw));
-    c->items_open++;
     gw_count(f->op_case == PIGEON__CLIENT_FRAME__OP_MARK ? GW_M_MARKS : GW_M_SENDS, 1);
+    return 0;
+}
+
+void gw_batch_take(struct gw_conn *c, const Pigeon__ClientFrame *f)
+{
+    int e = take(c->gw, c->user->id, c->device, c, f);
+    if (e)
+        gw_conn_error(c, f->id, e, NULL, gw_limits_retry_ms(GW_LOAD_MESSAGES));
+    else
+        c->items_open++;
+}
+
+void gw_batch_take_as(struct gateway *gw, char *user, char *device, const Pigeon__ClientFrame *f)
+{
+    if (take(gw, user, device, NULL, f) != 0)
+        gw_count(GW_M_OVERLOADED, 1);
 }
 
 /* ---- back ---- */

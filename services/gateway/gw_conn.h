@@ -38,6 +38,7 @@ struct gw_conn {
     struct pgn_buf *held; /* bytes that cannot be handled yet: of an upgrade request, or behind a hello */
     struct gw_outq *out;
     struct gw_tls *tls;     /* NULL: plain */
+    struct gw_mqtt *mqtt;   /* NULL: speaks Pigeon's own protocol */
     struct gw_refs watches; /* presence topics */
     uint64_t cursor;        /* what a ping is answered: the client's, as last known; 0: none */
     uint32_t lost, synced;  /* of gateway.loss_clock: its last own loss, and the last sync that it made whole */

@@ -7,6 +7,8 @@
 #include "common/svc/log.h"
 #include "services/gateway/gw_conn.h"
 #include "services/gateway/gw_hello.h"
+#include "services/gateway/gw_mqtt_catchup.h"
+#include "services/gateway/gw_mqtt_out.h"
 #include "services/gateway/gw_user.h"
 
 #include <stdlib.h>
@@ -17,6 +19,8 @@ struct news {
     Pigeon__ServerFrame frame;
     struct gw_shared shared;
     const char *skip_user, *skip_device; /* NULL: nobody */
+    struct gw_mqtt_forms forms;          /* the same as MQTT packets */
+    uint64_t commit;
 };
 
 static void skip(struct news *n, const char *user, const char *device)
@@ -30,7 +34,7 @@ static void skip(struct news *n, const char *user, const char *device)
 /* The frame of an event; false for those that are not for clients. */
 static bool make_news(const Pigeon__Event *e, struct news *n)
 {
-    *n = (struct news){.frame = PIGEON__SERVER_FRAME__INIT};
+    *n = (struct news){.frame = PIGEON__SERVER_FRAME__INIT, .commit = e->commit};
     n->shared.source = &n->frame;
     switch (e->what_case) {
     case PIGEON__EVENT__WHAT_MESSAGE:
@@ -66,9 +70,17 @@ static bool make_news(const Pigeon__Event *e, struct news *n)
     }
 }
 
+static void release(struct news *n)
+{
+    gw_shared_release(&n->shared);
+    gw_mqtt_forms_release(&n->forms);
+}
+
 static void to_conn(struct news *n, struct gw_conn *c)
 {
-    if (gw_conn_push(c, gw_shared_get(&n->shared, c->encoding), true))
+    if (c->mqtt)
+        gw_mqtt_event(c, &n->frame, &n->forms, n->commit);
+    else if (gw_conn_push(c, gw_shared_get(&n->shared, c->encoding), true))
         gw_count(GW_M_DELIVERIES, 1);
 }
 
@@ -128,7 +140,7 @@ static void membership(struct gw_user *u, const Pigeon__Membership *m)
     struct news n;
     if (make_news(&e, &n))
         to_user(&n, u);
-    gw_shared_release(&n.shared);
+    release(&n);
 }
 
 static bool names_session(const Pigeon__Revoked *r, const uint8_t hash[PGN_HASH_BYTES])
@@ -171,7 +183,7 @@ static void hidden(struct gw_user *u, const Pigeon__Hidden *h)
         gw_topic_leave(t, &c->watches);
         to_conn(&n, c);
     }
-    gw_shared_release(&n.shared);
+    release(&n);
 }
 
 /* u may be gone afterwards. n: NULL for what is not for clients. */
@@ -202,7 +214,7 @@ void gw_event_on_users(void *ctx, const struct pgn_bus_msg *msg)
                 for_user(u, e, news ? &n : NULL);
         }
         if (news)
-            gw_shared_release(&n.shared);
+            release(&n);
     }
     pgn_arena_reset(gw->arena);
 }
@@ -244,7 +256,7 @@ void gw_event_on_topic(void *ctx, const struct pgn_bus_msg *msg)
             remember(t, e);
         if (make_news(e, &n)) {
             to_members(&n, t);
-            gw_shared_release(&n.shared);
+            release(&n);
         }
     }
     gw_topic_let_go(t);
@@ -260,7 +272,7 @@ void gw_event_replay(const struct gw_topic *t, struct gw_conn *c)
     struct news n;
     if (e && make_news(e, &n)) {
         to_conn(&n, c);
-        gw_shared_release(&n.shared);
+        release(&n);
     }
     pgn_arena_free(&arena);
 }
@@ -270,9 +282,12 @@ void gw_event_replay(const struct gw_topic *t, struct gw_conn *c)
 void gw_event_loss(struct gateway *gw)
 {
     uint32_t it = 0;
-    for (struct gw_conn *c; (c = gw_conn_next(gw, &it)) != NULL;)
-        c->own_told = 0; /* the events may be among what was lost */
     gw->loss_all = ++gw->loss_clock;
+    for (struct gw_conn *c; (c = gw_conn_next(gw, &it)) != NULL;) {
+        c->own_told = 0; /* the events may be among what was lost */
+        if (c->mqtt && c->state == GW_LIVE)
+            gw_mqtt_lost(c); /* its client cannot sync */
+    }
     gw_count(GW_M_BUS_LOSSES, 1);
     gw_hello_check_all(gw);
 }

@@ -9,6 +9,7 @@
 #include "services/gateway/gw_conn.h"
 #include "services/gateway/gw_event.h"
 #include "services/gateway/gw_limits.h"
+#include "services/gateway/gw_mqtt_login.h"
 #include "services/gateway/gw_ops.h"
 #include "services/gateway/gw_presence.h"
 #include "services/gateway/gw_user.h"
@@ -52,6 +53,10 @@ struct check {
 
 static void refuse(struct gw_conn *c, uint64_t id, int error, const char *text, uint64_t retry_after_ms)
 {
+    if (c->mqtt) {
+        gw_mqtt_refuse(c, error, text);
+        return;
+    }
     gw_count(GW_M_HELLOS_REFUSED, 1);
     gw_conn_error(c, id, error, text, retry_after_ms);
     gw_conn_close(c, (uint16_t)pgn_error_info(error)->ws_close);
@@ -112,7 +117,8 @@ void gw_hello_start(struct gw_conn *c, uint64_t id, const Pigeon__Hello *hello)
     memcpy(e->device, hello->device, strlen(hello->device) + 1);
     pgn_token_hash(hello->token, e->hash);
     pgn_list_append(&gw->hellos, &e->node);
-    gw_conn_move(c, GW_CHECK);
+    if (c->state != GW_CHECK)
+        gw_conn_move(c, GW_CHECK);
 }
 
 static void go_on(struct gateway *gw);
@@ -138,7 +144,7 @@ static bool still_valid(const Pigeon__Session *s)
     return *s->user && (!s->expires_at || s->expires_at > pgn_wall_ms());
 }
 
-static void answer_hello(struct gw_conn *c, const struct entry *e)
+static void answer_hello(struct gw_conn *c, uint64_t id)
 {
     Pigeon__HelloOk hello = PIGEON__HELLO_OK__INIT;
     Pigeon__Ok ok = PIGEON__OK__INIT;
@@ -155,26 +161,25 @@ static void answer_hello(struct gw_conn *c, const struct entry *e)
     hello.time = pgn_wall_ms();
     ok.result_case = PIGEON__OK__RESULT_HELLO;
     ok.hello = &hello;
-    f.id = e->id;
+    f.id = id;
     f.what_case = PIGEON__SERVER_FRAME__WHAT_OK;
     f.ok = &ok;
     gw_conn_answer(c, &f);
 }
 
-/* The token is good: a session begins. */
-static void accept(struct gw_conn *c, const struct entry *e, const Pigeon__Session *s)
+void gw_hello_accept(struct gw_conn *c, const struct gw_hello_token *token, const Pigeon__Session *s)
 {
     struct gateway *gw = c->gw;
     memcpy(c->device, s->device, strlen(s->device) + 1);
-    memcpy(c->hash, e->hash, sizeof c->hash);
+    memcpy(c->hash, token->hash, sizeof c->hash);
     c->expires_s = s->expires_at / 1000 > UINT32_MAX ? UINT32_MAX : (uint32_t)(s->expires_at / 1000);
     /* A cursor from before the store was restored is none: any other answer makes the client sync. */
-    c->cursor = e->cursor > gw->newest_commit ? gw->newest_commit : e->cursor;
+    c->cursor = token->cursor > gw->newest_commit ? gw->newest_commit : token->cursor;
     c->synced = gw->loss_clock;
     bool known = gw_user_find(gw, s->user) != NULL;
     int error = gw_user_attach(gw, c, s->user);
     if (error) {
-        refuse(c, e->id, error, error == PGN_E_RATE_LIMITED ? "too many devices of this user are online" : NULL,
+        refuse(c, token->id, error, error == PGN_E_RATE_LIMITED ? "too many devices of this user are online" : NULL,
                error == PGN_E_RATE_LIMITED ? 30000 : 1000);
         return;
     }
@@ -185,7 +190,10 @@ static void accept(struct gw_conn *c, const struct entry *e, const Pigeon__Sessi
     gw_conn_move(c, GW_LIVE);
     gw_presence_note(c, true);
     gw_count(GW_M_HELLOS, 1);
-    answer_hello(c, e);
+    if (c->mqtt)
+        gw_mqtt_accepted(c);
+    else
+        answer_hello(c, token->id);
     gw_conn_resume(c);
 }
 
@@ -202,8 +210,10 @@ static void finish_hello(struct gateway *gw, const struct entry *e, const struct
         refuse(c, e->id, PGN_E_FORBIDDEN, "change your password first", 0);
     } else if (*e->device && strcmp(e->device, s->device) != 0) {
         refuse(c, e->id, PGN_E_FORBIDDEN, "device: the token belongs to another one", 0);
+    } else if (c->mqtt) {
+        gw_mqtt_checked(c, e->hash, s);
     } else {
-        accept(c, e, s);
+        gw_hello_accept(c, &(struct gw_hello_token){e->id, e->cursor, e->hash}, s);
     }
 }
 

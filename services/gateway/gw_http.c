@@ -10,7 +10,7 @@
 #include <strings.h>
 
 static const char GUID[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-static const char PATH[] = "/v1/ws";
+static const char PATH[] = "/v1/ws", MQTT_PATH[] = "/mqtt", MQTT_PROTOCOL[] = "mqtt";
 static const char *const PROTOCOLS[GW_ENCODINGS] = {"pigeon.v1.json", "pigeon.v1.proto"};
 
 enum { KEY_LEN = 24 }; /* base64 of 16 bytes */
@@ -126,8 +126,9 @@ static bool request_line(struct gw_str line, struct gw_upgrade *up, struct gw_ht
     if (query)
         path.len = (size_t)(query - path.at);
     up->echo = is_echo(path);
-    if (!up->echo && (path.len != sizeof PATH - 1 || memcmp(path.at, PATH, path.len) != 0))
-        return refuse(r, 404, "only /v1/ws is served here", NULL);
+    up->mqtt = path.len == sizeof MQTT_PATH - 1 && memcmp(path.at, MQTT_PATH, path.len) == 0;
+    if (!up->echo && !up->mqtt && (path.len != sizeof PATH - 1 || memcmp(path.at, PATH, path.len) != 0))
+        return refuse(r, 404, "only /v1/ws and /mqtt are served here", NULL);
     if (method.len != 3 || memcmp(method.at, "GET", 3) != 0)
         return refuse(r, 405, "only GET", "Allow: GET");
     return true;
@@ -137,6 +138,11 @@ static bool request_line(struct gw_str line, struct gw_upgrade *up, struct gw_ht
 static void choose_protocol(struct gw_upgrade *up, struct gw_str list)
 {
     struct gw_str item;
+    if (up->mqtt) {
+        while (!up->named && list_next(&list, &item))
+            up->named = item.len == sizeof MQTT_PROTOCOL - 1 && memcmp(item.at, MQTT_PROTOCOL, item.len) == 0;
+        return;
+    }
     while (!up->named && list_next(&list, &item))
         for (size_t i = 0; i < GW_ENCODINGS; i++)
             if (item.len == strlen(PROTOCOLS[i]) && memcmp(item.at, PROTOCOLS[i], item.len) == 0) {
@@ -214,6 +220,8 @@ static bool check(const struct request *q, struct gw_http_refusal *r)
         return refuse(r, 400, "Sec-WebSocket-Key must be 16 bytes in base64", NULL);
     if (q->origins > 1)
         return refuse(r, 400, "more than one Origin header", NULL);
+    if (q->up->mqtt && !q->up->named)
+        return refuse(r, 400, "the subprotocol of /mqtt is mqtt", NULL);
     return true;
 }
 
@@ -389,7 +397,7 @@ void gw_http_accept(const struct gw_upgrade *up, struct pgn_buf *out)
     pgn_buf_append_str(out, (const char *)base64);
     if (up->named) {
         pgn_buf_append_str(out, "\r\nSec-WebSocket-Protocol: ");
-        pgn_buf_append_str(out, PROTOCOLS[up->encoding]);
+        pgn_buf_append_str(out, up->mqtt ? MQTT_PROTOCOL : PROTOCOLS[up->encoding]);
     }
     pgn_buf_append_str(out, "\r\n\r\n");
 }

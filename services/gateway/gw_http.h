@@ -24,6 +24,7 @@ struct gw_upgrade {
     struct gw_str key, host, origin, forwarded_for; /* the last X-Forwarded-For */
     enum gw_encoding encoding;
     bool named; /* a subprotocol that we know was asked for: name it in the answer */
+    bool mqtt;  /* path /mqtt, subprotocol mqtt */
     bool echo;  /* test builds only: the echo route of tests/autobahn */
 };
 

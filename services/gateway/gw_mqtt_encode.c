@@ -169,6 +169,11 @@ static void publish_props(struct pgn_buf *b, const struct gw_mqtt_out *m)
     if (m->alias)
         prop_u16(b, GW_MQTT_P_ALIAS, m->alias);
     prop_string(b, GW_MQTT_P_CONTENT_TYPE, m->content_type);
+    for (size_t i = 0; i < m->id_count; i++) {
+        uint8_t id[4];
+        pgn_buf_append_byte(b, GW_MQTT_P_SUBSCRIPTION_ID);
+        pgn_buf_append(b, id, put_varint(id, m->ids[i]));
+    }
     for (size_t i = 0; i < m->users; i++) {
         pgn_buf_append_byte(b, GW_MQTT_P_USER);
         string(b, m->user[i].name);

@@ -36,6 +36,8 @@ struct gw_mqtt_out { /* a PUBLISH */
     struct gw_mqtt_str content_type;
     const struct gw_mqtt_pair *user; /* user properties */
     size_t users;
+    const uint32_t *ids; /* subscription identifiers */
+    size_t id_count;
 };
 /* Returns where the packet id stands (two bytes, big endian), from the packet's first byte; 0 with QoS 0. */
 size_t gw_mqtt_write_publish(struct pgn_buf *b, uint8_t version, const struct gw_mqtt_out *p);

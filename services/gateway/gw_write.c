@@ -2,6 +2,7 @@
 #include "services/gateway/gw_write.h"
 
 #include "common/base/error.h"
+#include "services/gateway/gw_mqtt.h"
 #include "services/gateway/gw_tls.h"
 
 #include <arpa/inet.h>
@@ -58,6 +59,10 @@ bool gw_conn_push(struct gw_conn *c, struct gw_frame *f, bool live)
 
 void gw_conn_answer(struct gw_conn *c, const Pigeon__ServerFrame *frame)
 {
+    if (c->mqtt) {
+        gw_mqtt_answer(c, frame);
+        return;
+    }
     struct gw_shared shared = {.source = frame};
     (void)gw_conn_push(c, gw_shared_get(&shared, (enum gw_encoding)c->encoding), false);
     gw_shared_release(&shared);
@@ -89,13 +94,20 @@ void gw_conn_error(struct gw_conn *c, uint64_t id, int error, const char *text, 
         gw_count(GW_M_RATE_LIMITED, 1);
     else if (strcmp(info->wire, "overloaded") == 0)
         gw_count(GW_M_OVERLOADED, 1);
-    gw_conn_answer(c, &f);
+    if (c->mqtt)
+        gw_mqtt_error(c, id, error, text, retry_after_ms);
+    else
+        gw_conn_answer(c, &f);
 }
 
 void gw_conn_bye(struct gw_conn *c, const char *code, uint64_t retry_after_ms, uint16_t close_code)
 {
     Pigeon__Bye bye = PIGEON__BYE__INIT;
     Pigeon__ServerFrame f = PIGEON__SERVER_FRAME__INIT;
+    if (c->mqtt) {
+        gw_mqtt_bye(c, code);
+        return;
+    }
     bye.code = text_of(code);
     bye.retry_after_ms = retry_after_ms;
     f.what_case = PIGEON__SERVER_FRAME__WHAT_BYE;
@@ -110,6 +122,11 @@ void gw_conn_close(struct gw_conn *c, uint16_t code)
         return;
     if (c->state == GW_UPGRADE) {
         gw_conn_drop(c);
+        return;
+    }
+    if (c->mqtt && !c->mqtt->ws) { /* the end of MQTT over TCP is the end of the connection */
+        gw_conn_move(c, GW_FLUSH);
+        gw_write_later(c);
         return;
     }
     gw_write_close(c, code);

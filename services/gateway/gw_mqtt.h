@@ -1,0 +1,116 @@
+/*
+ * MQTT 3.1.1 and 5 sessions on a connection (gw_conn.h): a packet becomes an action, an answer or an event becomes packets. The codec is
+ * gw_mqtt_packet.h and gw_mqtt_encode.h. Loop's thread; struct gw_mqtt lives as long as its connection.
+ *
+ *   gw_mqtt          packets by state, answers, ends     gw_mqtt_subs       subscriptions: what they match (pure)
+ *   gw_mqtt_login    CONNECT up to CONNACK               gw_mqtt_subscribe  SUBSCRIBE, UNSUBSCRIBE
+ *   gw_mqtt_publish  PUBLISH from clients, PUBREL        gw_mqtt_session    what storage keeps of a session
+ *   gw_mqtt_will     wills                               gw_mqtt_out        deliveries, the window of those not acknowledged
+ *   gw_mqtt_forms    messages as packets                 gw_mqtt_catchup    what a session missed, from storage
+ *
+ * There is no queue of messages here: what does not fit into a client's window is not kept. Such a session is behind, and reads on from
+ * storage when its window has room (gw_mqtt_catchup.c).
+ */
+#ifndef GW_MQTT_H
+#define GW_MQTT_H
+
+#include "common/base/buf.h"
+#include "common/base/list.h"
+#include "services/gateway/gw_conn.h"
+#include "services/gateway/gw_mqtt_encode.h"
+#include "services/gateway/gw_mqtt_subs.h"
+
+enum {
+    GW_MQTT_WINDOW_MAX = 64,    /* deliveries of one session that wait for their PUBACK */
+    GW_MQTT_ALIAS_MAX = 16,     /* topic aliases that a client may use */
+    GW_MQTT_RECEIVE_MAX = 1000, /* publishes of one client that wait for their answer */
+    GW_MQTT_FILTERS_MAX = 64,   /* filters below inbox/ of one session */
+};
+#define GW_MQTT_NEVER UINT32_MAX /* a session expiry */
+
+struct gw_mqtt_window;
+struct gw_mqtt_more;
+
+/* What every MQTT connection has; a silent one with the one filter inbox/# has nothing else. At most 56 bytes: 64 with malloc's own. */
+struct gw_mqtt {
+    struct gw_mqtt_stream stream;  /* a packet that is cut */
+    struct gw_mqtt_sub *subs;      /* filters but a plain inbox/#; NULL: none */
+    struct gw_mqtt_window *window; /* NULL: every delivery is acknowledged */
+    struct gw_mqtt_more *more;     /* what few have; NULL: nothing */
+    uint64_t seen;                 /* commit number: everything up to it was handed to this session, or is not for it */
+    uint32_t expiry_s;             /* of the session, after the connection's end */
+    uint16_t keep_alive_s;         /* 0: none */
+    uint16_t receive_max;          /* the client's, at most GW_MQTT_WINDOW_MAX */
+    uint16_t next_id;
+    uint8_t version;     /* GW_MQTT_3, GW_MQTT_5; 0: before CONNECT */
+    uint8_t inbox;       /* GW_MQTT_SUBSCRIBED | options of inbox/# without an identifier; 0: not subscribed */
+    bool ws : 1;         /* inside WebSocket frames */
+    bool clean : 1;      /* CONNECT asked for a clean start */
+    bool behind : 1;     /* live events are not queued: what is missing comes from storage */
+    bool stored : 1;     /* storage has a row of this session */
+    bool moved : 1;      /* the cursor moved since it was written */
+    bool no_reasons : 1; /* the client asked for no reason strings */
+    bool said_bye : 1;   /* DISCONNECT came, or the session was taken away: no will */
+    bool gone : 1;       /* nothing is to be stored of the session at its end */
+};
+
+/* Of few: allocated with the first of its parts. */
+struct gw_mqtt_more {
+    struct gw_mqtt_login *login; /* between CONNECT and CONNACK */
+    struct gw_mqtt_held_will *will;
+    struct gw_mqtt_catchup *catchup;
+    struct gw_mqtt_asked *asked; /* SUBSCRIBEs that wait for storage or presence */
+    char **aliases;              /* GW_MQTT_ALIAS_MAX topics, or NULL */
+    struct pgn_buf rest;         /* bytes behind a CONNECT that is being checked (inside WebSocket frames) */
+    uint32_t max_packet;         /* 0: no bound */
+};
+struct gw_mqtt_more *gw_mqtt_more(struct gw_mqtt *m); /* made when there is none */
+void gw_mqtt_more_trim(struct gw_mqtt *m);            /* given back when nothing is in it */
+
+/* What a request's id says of itself: kind in the upper half, a packet id or a number of the kind's own in the lower. */
+enum gw_mqtt_kind {
+    GW_MQTT_ASK_QOS0,
+    GW_MQTT_ASK_QOS1,
+    GW_MQTT_ASK_QOS2,
+    GW_MQTT_ASK_WILL,
+    GW_MQTT_ASK_WATCH,
+    GW_MQTT_ASK_SYNC,
+    GW_MQTT_ASK_FETCH
+};
+static inline uint64_t gw_mqtt_ask(enum gw_mqtt_kind kind, uint32_t number)
+{
+    return (uint64_t)kind << 32 | number;
+}
+
+/* ---- gw_mqtt.c: called by the connection ---- */
+
+void gw_mqtt_new(struct gw_conn *c, bool ws);
+void gw_mqtt_free(struct gw_conn *c);
+/* Bytes of the stream in state GW_HELLO or GW_LIVE; *at stops behind a CONNECT, or when the connection closes. */
+void gw_mqtt_feed(struct gw_conn *c, uint8_t **at, uint8_t *end);
+/* Answers of batches and requests, errors; see gw_conn.h. */
+void gw_mqtt_answer(struct gw_conn *c, const Pigeon__ServerFrame *frame);
+void gw_mqtt_error(struct gw_conn *c, uint64_t id, int error, const char *text, uint64_t retry_after_ms);
+void gw_mqtt_bye(struct gw_conn *c, const char *code);
+/* A heartbeat is due: milliseconds until the next; 0: the connection is gone. */
+uint64_t gw_mqtt_beat(struct gw_conn *c, uint64_t silent_ms);
+void gw_mqtt_end(struct gw_conn *c); /* the session's connection ends: its user is still set */
+
+/* ---- among the files of MQTT ---- */
+
+/* Says why (5.0) and closes. */
+void gw_mqtt_close(struct gw_conn *c, enum gw_mqtt_reason reason, const char *text);
+/* A buffer to write packets into; one at a time. */
+struct pgn_buf *gw_mqtt_scratch(void);
+/* Queues what the scratch buffer holds. live: see gw_conn_push. */
+bool gw_mqtt_send(struct gw_conn *c, const struct pgn_buf *packets, bool live);
+static inline struct gw_mqtt_str gw_mqtt_str_of(const char *s)
+{
+    return (struct gw_mqtt_str){s, s ? __builtin_strlen(s) : 0};
+}
+static inline bool gw_mqtt_persistent(const struct gw_mqtt *m)
+{
+    return m->expiry_s != 0;
+}
+
+#endif
