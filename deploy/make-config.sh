@@ -2,6 +2,7 @@
 # Writes what one node needs below its data directory: directories, secrets and pigeon.yaml (each only when missing),
 # and the configurations of NATS, Redis, Nginx and the supervisor (anew each time).
 #   PIGEON_DATA, PIGEON_HTTP_PORT, PIGEON_BASE_PORT (first of 16 loopback ports), PIGEON_BUILD
+#   PIGEON_MQTT_PORT: port of MQTT clients (1883; 0: none; none in a cluster)
 #   PIGEON_TLS_PORT, PIGEON_MQTTS_PORT: ports where the gateway itself ends TLS (off when empty or 0), with PIGEON_TLS_CERTIFICATE and
 #   PIGEON_TLS_KEY (PEM files; when missing a self-signed one is made). docs/TLS.md
 # For a node of a cluster (deploy/cluster.sh sets these):
@@ -29,10 +30,14 @@ direct_port() { # KEPT-NAME VALUE-FROM-ENVIRONMENT SETTING
     port=${2:-$(kept "$1")}
     case $port in '' | 0) port= ;; *[!0-9]*) fail "PIGEON_$1 is \"$port\": write a port number, or 0 for none" ;; *) gateway_env="$gateway_env $3=$port" ;; esac
 }
+mqtt_default=1883
+[ -z "${PIGEON_CLUSTER_NAME:-}" ] || mqtt_default=0
+mqtt_kept=$(kept MQTT_PORT)
+direct_port MQTT_PORT "${PIGEON_MQTT_PORT:-${PIGEON_GATEWAY_MQTT_PORT:-${mqtt_kept:-$mqtt_default}}}" PIGEON_GATEWAY_MQTT_PORT && mqtt_port=$port
 direct_port TLS_PORT "${PIGEON_TLS_PORT:-}" PIGEON_GATEWAY_TLS_PORT && tls_port=$port
 direct_port MQTTS_PORT "${PIGEON_MQTTS_PORT:-}" PIGEON_GATEWAY_MQTT_TLS_PORT && mqtts_port=$port
 certificate=${PIGEON_TLS_CERTIFICATE:-$(kept TLS_CERTIFICATE)} key=${PIGEON_TLS_KEY:-$(kept TLS_KEY)}
-printf 'BASE_PORT=%s\nHTTP_PORT=%s\nTLS_PORT=%s\nMQTTS_PORT=%s\nTLS_CERTIFICATE=%s\nTLS_KEY=%s\n' "$base" "$http_port" "$tls_port" "$mqtts_port" "$certificate" "$key" >"$data/run/ports"
+printf 'BASE_PORT=%s\nHTTP_PORT=%s\nMQTT_PORT=%s\nTLS_PORT=%s\nMQTTS_PORT=%s\nTLS_CERTIFICATE=%s\nTLS_KEY=%s\n' "$base" "$http_port" "${mqtt_port:-0}" "$tls_port" "$mqtts_port" "$certificate" "$key" >"$data/run/ports"
 nats_port=$base redis_port=$((base + 1)) gateway_port=$((base + 2)) api_port=$((base + 3))
 
 secret() { # NAME: makes it when missing

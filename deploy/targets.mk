@@ -2,7 +2,7 @@
 .PHONY: sim cluster cluster-down cluster-status bench-store help up down status logs web test lint docs bench-campus drills drills-plants clean security-mutations conformance-java
 
 ## make up              installs what is missing, builds, starts Pigeon, waits until it is ready
-##                      PIGEON_HTTP_PORT=8080 PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
+##                      PIGEON_HTTP_PORT=8080 PIGEON_MQTT_PORT=1883 (0: none) PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
 ##                      TLS at the gateway: PIGEON_TLS_PORT=8443 PIGEON_MQTTS_PORT=8883, docs/TLS.md
 up:
 	@deploy/install.sh build web run

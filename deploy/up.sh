@@ -11,7 +11,8 @@ if [ -z "$running" ]; then
     taken=
     wanted=
     ! has nginx || wanted=$http_port
-    ! has gateway || wanted="$wanted $(kept TLS_PORT) $(kept MQTTS_PORT)"
+    mqtt_port=$(kept MQTT_PORT)
+    ! has gateway || wanted="$wanted $(printf '%s' "$mqtt_port" | sed 's/^0$//') $(kept TLS_PORT) $(kept MQTTS_PORT)"
     [ -z "$services" ] || wanted="$wanted $(seq "$base" $((base + 8)))"
     for p in $wanted; do
         if [ -n "$(ss -ltnH "sport = :$p")" ]; then
@@ -22,6 +23,7 @@ if [ -z "$running" ]; then
     if [ -n "$taken" ]; then
         case $taken in
         " $http_port"*) fail "port$taken is in use: choose another with PIGEON_HTTP_PORT=8090 make up" ;;
+        " $mqtt_port"*) fail "port$taken is in use, and wanted for MQTT: choose another with PIGEON_MQTT_PORT=1884 make up, or none with 0" ;;
         *) fail "the internal port$taken is in use: choose another block of 16 with PIGEON_BASE_PORT=12000 make up (first start of $data only)" ;;
         esac
     fi
@@ -58,6 +60,7 @@ fi
 export PIGEON_DATA="$data"
 address=$(ip -4 -o addr show scope global 2>/dev/null | awk '{sub(/\/.*/, "", $4); print $4; exit}')
 say "Pigeon is ready:   http://${address:-localhost}:$http_port"
+case $(kept MQTT_PORT) in '' | 0) ;; *) say "MQTT:              mosquitto_sub -h ${address:-localhost} -p $(kept MQTT_PORT) -u USER -P PASSWORD -q 1 -t 'inbox/#'   (docs/MQTT.md)" ;; esac
 [ -z "$(kept TLS_PORT)" ] || say "TLS:               wss://${address:-localhost}:$(kept TLS_PORT)/v1/ws (docs/TLS.md)"
 [ -z "$(kept MQTTS_PORT)" ] || say "MQTT over TLS:     mqtts://${address:-localhost}:$(kept MQTTS_PORT)"
 if [ ! -e "$data/run/admin-made" ]; then

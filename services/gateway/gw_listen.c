@@ -43,12 +43,14 @@ static bool parse_address(const char *text, uint16_t port, union address *ret, s
     return false;
 }
 
-/* Says no before anything was read. What the peer sent is thrown away, so it may see a reset instead. */
-static void turn_away(int fd, const struct gw_http_refusal *refusal, unsigned retry_after_s)
+/* Says no before anything was read; where that is not HTTP's to say, without a word. What the peer sent is thrown away, so it may see a
+ * reset instead. */
+static void turn_away(const struct gw_listener *l, int fd, const struct gw_http_refusal *refusal, unsigned retry_after_s)
 {
     struct pgn_buf out = {0};
     gw_http_refuse(refusal, retry_after_s, &out);
-    (void)!send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!l->mqtt && !l->tls)
+        (void)!send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     pgn_buf_release(&out);
     gw_count(GW_M_UPGRADES_REFUSED, 1);
     close(fd);
@@ -63,7 +65,7 @@ static void admit(struct gw_listener *l, int fd)
     char peer[GW_ADDRESS_MAX];
     if (gw->connections >= (uint64_t)gw->config->limits_connections) {
         gw_count(GW_M_OVERLOADED, 1);
-        turn_away(fd, &full, 5);
+        turn_away(l, fd, &full, 5);
         return;
     }
     if (l->tls && gw_tls_full(gw)) {
@@ -73,14 +75,15 @@ static void admit(struct gw_listener *l, int fd)
     }
     gw_write_peer(fd, peer);
     struct gw_address *a = gw_address_get(gw, peer);
-    uint32_t wait_ms = a->proxy ? 0 : gw_address_enter(a, pgn_loop_now_ms(gw->loop));
+    bool proxy = a->proxy && !l->mqtt; /* the client behind it has a name in HTTP only */
+    uint32_t wait_ms = proxy ? 0 : gw_address_enter(a, pgn_loop_now_ms(gw->loop));
     if (wait_ms) {
         gw_count(GW_M_RATE_LIMITED, 1);
-        turn_away(fd, &busy, wait_ms / 1000 + 1);
+        turn_away(l, fd, &busy, wait_ms / 1000 + 1);
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    gw_conn_new(l, fd, a->proxy ? NULL : a);
+    gw_conn_new(l, fd, proxy ? NULL : a);
 }
 
 static void on_accept(struct pgn_io *io, uint32_t events)

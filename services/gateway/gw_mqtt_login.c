@@ -50,6 +50,7 @@ void gw_mqtt_refuse(struct gw_conn *c, int error, const char *text)
     enum gw_mqtt_reason reason = GW_MQTT_UNSPECIFIED;
     switch (error) {
     case PGN_E_UNAUTHENTICATED:
+    case PGN_E_INVALID:
         reason = GW_MQTT_BAD_LOGIN;
         break;
     case PGN_E_FORBIDDEN:
@@ -171,7 +172,7 @@ static bool credentials(struct gw_conn *c, const struct gw_mqtt_connect *k)
 {
     struct gw_mqtt_login *l = c->mqtt->more->login;
     bool token = k->password.data && looks_like_token(k->password);
-    if (!k->password.data || k->password.len > PASSWORD_MAX || memchr(k->password.data, 0, k->password.len))
+    if (!k->password.len || k->password.len > PASSWORD_MAX || memchr(k->password.data, 0, k->password.len))
         return false;
     if (k->user.data && k->user.len <= PGN_USER_MAX)
         memcpy(l->user, k->user.data, k->user.len);

@@ -91,10 +91,10 @@ static void keys(struct gw_tls_way *w)
 
 bool gw_tls_way_init(struct gw_tls_way *w, unsigned suite, const uint8_t *secret, size_t secret_len)
 {
-    for (uint8_t i = 0; i < SUITES; i++) {
+    for (size_t i = 0; i < SUITES; i++) {
         if (suites[i].number != suite || suites[i].secret_len != secret_len)
             continue;
-        *w = (struct gw_tls_way){.suite = i, .secret_len = (uint8_t)secret_len};
+        *w = (struct gw_tls_way){.suite = (uint8_t)i, .secret_len = (uint8_t)secret_len};
         memcpy(w->secret, secret, secret_len);
         keys(w);
         return true;

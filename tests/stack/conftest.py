@@ -33,7 +33,8 @@ class Node:
     def __init__(self, data, begin):
         self.data = str(data)
         self.http = free_block(1, begin)
-        self.env = {**os.environ, **RATES, "PIGEON_DATA": self.data, "PIGEON_HTTP_PORT": str(self.http), "PIGEON_BASE_PORT": str(free_block(16, begin + 16)),
+        self.mqtt = free_block(1, begin + 1000)
+        self.env = {**os.environ, **RATES, "PIGEON_DATA": self.data, "PIGEON_HTTP_PORT": str(self.http), "PIGEON_MQTT_PORT": str(self.mqtt), "PIGEON_BASE_PORT": str(free_block(16, begin + 16)),
                     "PIGEON_BUILD": os.path.join(ROOT, "build/release")}
         self.url = f"http://127.0.0.1:{self.http}"
         self.first_output = ""

@@ -75,6 +75,13 @@ def test_only_nginx_listens_outside(node):
     assert all(a.startswith("127.0.0.1:") for a in ours), ours
 
 
+def test_nginx_and_mqtt_are_all_that_is_published(node):
+    pids = {str(node.pid(s)) for s in os.listdir(os.path.join(node.data, "run/sv"))}
+    lines = [line.split() for line in subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout.splitlines()]
+    ours = [words[3] for words in lines if pids & set(re.findall(r"pid=(\d+)", words[-1]))]
+    assert {int(a.rsplit(":", 1)[1]) for a in ours if not a.startswith("127.")} == {node.http, node.mqtt}, ours
+
+
 def test_secrets_are_closed(node):
     folder = os.path.join(node.data, "secrets")
     names = os.listdir(folder)
@@ -88,6 +95,7 @@ def test_a_second_one_runs_beside_it(node, second):
     assert f":{second.http}" in second.first_output
     node.pigeon("user", "add", "only-here", "--one-time")
     assert "only-here" not in second.pigeon("user", "list").stdout
+    assert f"-p {node.mqtt} " in node.first_output and f"-p {second.mqtt} " in second.first_output
 
 
 def test_a_busy_port_is_one_clear_line(node, tmp_path):
@@ -97,6 +105,15 @@ def test_a_busy_port_is_one_clear_line(node, tmp_path):
     assert refused.returncode == 1
     assert len(refused.stderr.strip().splitlines()) == 1
     assert f"port {node.http}" in refused.stderr and "PIGEON_HTTP_PORT" in refused.stderr
+
+
+def test_a_busy_mqtt_port_is_one_clear_line(node, tmp_path):
+    other = Node(tmp_path / "var", 28000)
+    other.env["PIGEON_MQTT_PORT"] = str(node.mqtt)
+    refused = other.up(check=False)
+    assert refused.returncode == 1
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert f"port {node.mqtt}" in refused.stderr and "PIGEON_MQTT_PORT" in refused.stderr
 
 
 def test_a_bad_port_is_one_clear_line(tmp_path):
