@@ -254,32 +254,37 @@ static void refuse_waiting(struct sto_commit_lane *lane, int error)
 
 /*
  * A commit failed and may be stored. When the store is well again it is there or not; it is durable with the next one that is synced.
- * Then what it changes is published first, else who left a group in it would be sent what comes after. Where several services write
- * (lease_watch) a number does not tell whose commit it is: there the sync that StoreUp asks for heals alone.
+ * Then what it changes is published first, else who left a group in it would be sent what comes after. Where others write, too, it may
+ * turn out later, or they may have gone on behind it: then the sync that StoreUp asks for heals alone.
  */
-static void in_doubt_check(struct sto_commit_lane *lane)
+static void in_doubt_drop(struct sto_commit_lane *lane)
+{
+    if (lane->in_doubt)
+        group_free(lane->in_doubt);
+    lane->in_doubt = NULL;
+}
+
+static enum sto_doubt in_doubt_look(struct sto_commit_lane *lane)
 {
     struct sto_store *store = lane->service->store;
-    struct group *g = lane->in_doubt;
+    enum sto_doubt doubt = lane->in_doubt ? store->ops->doubt(store, lane->in_doubt->effects.commit) : STO_DOUBT_NOT;
 
-    if (!g || (!store->ops->lease_watch && store->ops->last_commit(store) >= g->effects.commit))
-        return;
-    lane->in_doubt = NULL;
-    group_free(g);
+    if (doubt == STO_DOUBT_NOT)
+        in_doubt_drop(lane);
+    return doubt;
 }
 
 static void in_doubt_publish(struct sto_commit_lane *lane)
 {
     struct group *g = lane->in_doubt;
 
-    lane->in_doubt = NULL;
-    if (!g)
+    if (in_doubt_look(lane) != STO_DOUBT_STORED)
         return;
     sto_outbox_policies(&g->out, &g->effects, lane->service->store->epoch);
     sto_outbox_events(&g->out, &g->effects);
     if (!sto_outbox_publish(&g->out, lane->service->svc->bus, 0))
         sto_doubt(lane->service);
-    group_free(g);
+    in_doubt_drop(lane);
 }
 
 static void group_done(struct pgn_job *job) /* loop */
@@ -291,6 +296,8 @@ static void group_done(struct pgn_job *job) /* loop */
     if (g->error) {
         fail(lane, g);
         refuse_waiting(lane, PGN_E_UNAVAILABLE);
+        if (g->error == PGN_E_UNCERTAIN && lane->service->store->ops->lease_watch)
+            in_doubt_drop(lane); /* such a store knows of the newest one */
         if (g->error == PGN_E_UNCERTAIN && !lane->in_doubt)
             lane->in_doubt = g;
     } else {
@@ -391,7 +398,7 @@ static void recovery_done(struct pgn_job *job)
         pgn_log(PGN_INFO, "the store can be written again");
         lane->failed = false;
         sto_gauge(STO_M_FAILED, 0);
-        in_doubt_check(lane);
+        in_doubt_look(lane);
         sto_announce(lane->service); /* the commit that failed may be there now, and nobody was told of it */
         kick(lane);
     }

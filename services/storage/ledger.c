@@ -29,6 +29,32 @@ static int materialise(struct sto_ledger *l, mongoc_client_t *client, const stru
     return !error && e->put_count ? l->sink.store_rows(l->sink.ctx, client, e) : error;
 }
 
+/* ---- the entry in doubt ---- */
+
+static void doubt_begin(struct sto_ledger *l, uint64_t n)
+{
+    l->doubt_n = n;
+    l->doubt_mark = l->appends;
+    atomic_store(&l->doubt, STO_DOUBT_OPEN);
+}
+
+/* Entry n was found, or (doc NULL) appended just now. */
+static void doubt_look(struct sto_ledger *l, const bson_t *doc, uint64_t n, bool rows)
+{
+    uint64_t mark = 0;
+    bool mine = !doc || sto_entry_is_mine(l, doc, &mark);
+
+    if (atomic_load(&l->doubt) == STO_DOUBT_OPEN && n >= l->doubt_n)
+        atomic_store(&l->doubt, n == l->doubt_n && doc && mine && mark == l->doubt_mark ? STO_DOUBT_STORED : STO_DOUBT_NOT);
+    else if (rows && !mine)
+        atomic_store(&l->doubt, STO_DOUBT_NOT);
+}
+
+enum sto_doubt sto_ledger_doubt(const struct sto_ledger *l)
+{
+    return (enum sto_doubt)atomic_load(&l->doubt);
+}
+
 /* A found entry: newest says that nobody is known to have materialised it. */
 static int apply(struct sto_ledger *l, mongoc_client_t *client, const bson_t *doc, uint64_t n, bool newest)
 {
@@ -45,8 +71,10 @@ static int apply(struct sto_ledger *l, mongoc_client_t *client, const bson_t *do
     if (error == PGN_E_CORRUPT)
         pgn_log_limited(PGN_ERR, 10000, "entry %llu of the ledger cannot be read", (unsigned long long)n);
     free(puts);
-    if (!error)
+    if (!error) {
         atomic_store(&l->position, n);
+        doubt_look(l, doc, n, e.put_count > 0);
+    }
     return error;
 }
 
@@ -67,6 +95,7 @@ static int reload(struct sto_ledger *l, mongoc_client_t *client)
     l->reload = true;
     if ((error = l->sink.reload(l->sink.ctx, client, meta.applied)) != 0)
         return error;
+    atomic_store(&l->doubt, STO_DOUBT_NOT); /* nobody looks at the entries up to here */
     memcpy(l->epoch, meta.epoch, sizeof l->epoch);
     atomic_store(&l->position, meta.applied);
     l->reload = false;
@@ -199,8 +228,10 @@ static int append(struct sto_ledger *l, mongoc_client_t *client, const struct st
     int error;
 
     sto_ledger_hook(STO_HOOK_BEFORE_INSERT);
+    if (sto_ledger_hook(STO_HOOK_LOST))
+        return PGN_E_UNCERTAIN;
     error = sto_mongo_insert(l->mongo, client, STO_LEDGER, doc);
-    if (!error && sto_ledger_hook(STO_HOOK_UNCERTAIN))
+    if (!error && (sto_ledger_hook(STO_HOOK_UNCERTAIN) || (e->put_count && l->uncertain_at && ++l->rows_appended == l->uncertain_at)))
         error = PGN_E_UNCERTAIN;
     if (error == PGN_E_CONFLICT)
         return lost(l, client, e->n);
@@ -214,6 +245,7 @@ static int append(struct sto_ledger *l, mongoc_client_t *client, const struct st
     if (materialise(l, client, e) != 0)
         return PGN_E_UNCERTAIN; /* it is stored, but others could not see it yet: recover writes the rest */
     atomic_store(&l->position, e->n);
+    doubt_look(l, NULL, e->n, e->put_count > 0);
     return 0;
 }
 
@@ -221,12 +253,16 @@ int sto_ledger_append(struct sto_ledger *l, const struct sto_kv_put *puts, size_
 {
     struct sto_entry e = {atomic_load(&l->position) + 1, puts, count, dir, true};
     bson_t doc = BSON_INITIALIZER;
+
+    l->appends++;
     int error = l->reload ? PGN_E_UNAVAILABLE : sto_entry_encode(l, e.n, puts, count, dir, &doc);
 
     if (!error) {
         mongoc_client_t *client = sto_mongo_take(l->mongo);
 
         error = append(l, client, &e, &doc);
+        if (error == PGN_E_UNCERTAIN && count)
+            doubt_begin(l, e.n);
         sto_mongo_give(l->mongo, client);
     }
     bson_destroy(&doc);
@@ -245,6 +281,8 @@ int sto_ledger_open(struct sto_mongo *m, const struct sto_sink *sink, const stru
     l->sink = *sink;
     l->retention_ms = options->retention_ms ? options->retention_ms : RETENTION_MS;
     l->reload = true;
+    l->uncertain_at = options->uncertain_at;
+    l->doubt = STO_DOUBT_NOT;
     pgn_random(random, sizeof random);
     sto_hex(random, sizeof random, l->by);
     pthread_mutex_init(&l->lock, NULL);

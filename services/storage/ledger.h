@@ -16,6 +16,7 @@
 #include "common/base/compiler.h"
 #include "services/storage/kv.h"
 #include "services/storage/mongo.h"
+#include "services/storage/store.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,6 +46,7 @@ struct sto_sink {
 
 struct sto_ledger_options {
     uint64_t retention_ms; /* entries that are older and materialised are removed; 0: one hour */
+    unsigned uncertain_at; /* planted: the answer to this entry of rows, counted from 1, is lost; 0: none */
 };
 
 /*
@@ -69,6 +71,11 @@ int sto_ledger_append(struct sto_ledger *l, const struct sto_kv_put *puts, size_
 int sto_ledger_confirm(struct sto_ledger *l) PGN_MUST_USE;
 /* Locked. After PGN_E_UNCERTAIN or PGN_E_UNAVAILABLE: 0 when it is known again what is stored, and all of it is applied. */
 int sto_ledger_recover(struct sto_ledger *l) PGN_MUST_USE;
+/*
+ * Any thread. What became of the newest entry of rows whose append ended in PGN_E_UNCERTAIN: known when its number is applied here.
+ * STORED only until somebody else's rows follow it: what it changes would come too late.
+ */
+enum sto_doubt sto_ledger_doubt(const struct sto_ledger *l);
 /* Locked. What is in memory cannot be trusted: the next catch_up loads everything again. */
 void sto_ledger_distrust(struct sto_ledger *l);
 

@@ -43,6 +43,7 @@ int sto_entry_encode(const struct sto_ledger *l, uint64_t n, const struct sto_kv
     if (!error) {
         BSON_APPEND_UTF8(ret_doc, "_id", id);
         BSON_APPEND_UTF8(ret_doc, "by", l->by);
+        BSON_APPEND_INT64(ret_doc, "mark", (int64_t)l->appends);
         BSON_APPEND_DATE_TIME(ret_doc, "at", (int64_t)pgn_wall_ms());
         if (count)
             BSON_APPEND_BINARY(ret_doc, "puts", BSON_SUBTYPE_BINARY, packed.data, (uint32_t)packed.len);
@@ -51,6 +52,16 @@ int sto_entry_encode(const struct sto_ledger *l, uint64_t n, const struct sto_kv
     }
     pgn_buf_release(&packed);
     return error;
+}
+
+bool sto_entry_is_mine(const struct sto_ledger *l, const bson_t *doc, uint64_t *ret_mark)
+{
+    bson_iter_t it;
+
+    if (!bson_iter_init_find(&it, doc, "by") || !BSON_ITER_HOLDS_UTF8(&it) || strcmp(bson_iter_utf8(&it, NULL), l->by) != 0)
+        return false;
+    *ret_mark = bson_iter_init_find(&it, doc, "mark") ? (uint64_t)bson_iter_as_int64(&it) : 0;
+    return true;
 }
 
 void sto_entry_filter(const struct sto_ledger *l, uint64_t n, bson_t *ret_filter)

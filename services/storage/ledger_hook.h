@@ -6,6 +6,7 @@
 
 enum sto_hook {
     STO_HOOK_BEFORE_INSERT, /* prepared, not sent */
+    STO_HOOK_LOST,          /* true: it never reaches the server, and nobody can say so */
     STO_HOOK_UNCERTAIN,     /* true: the answer to the insert is lost */
     STO_HOOK_BEFORE_ROWS,   /* true: the instance dies between the entry and its rows */
 };

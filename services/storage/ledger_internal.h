@@ -23,9 +23,13 @@ struct sto_ledger {
     uint64_t retention_ms;
     char by[33]; /* this instance's own mark in its entries */
     pthread_mutex_t lock;
-    _Atomic uint64_t position;     /* everything up to it is materialised, and applied here */
-    _Atomic uint64_t confirmed_ms; /* when `position` was last known to be the newest */
-    bool reload;                   /* what is in memory cannot be trusted */
+    _Atomic uint64_t position;            /* everything up to it is materialised, and applied here */
+    _Atomic uint64_t confirmed_ms;        /* when `position` was last known to be the newest */
+    uint64_t appends;                     /* counted, so that each entry of this instance has a mark of its own */
+    uint64_t doubt_n, doubt_mark;         /* the entry of rows in doubt */
+    _Atomic int doubt;                    /* enum sto_doubt */
+    unsigned uncertain_at, rows_appended; /* a planted fault */
+    bool reload;                          /* what is in memory cannot be trusted */
     char epoch[17];
     /* refresh: one probe for all that wait */
     pthread_mutex_t probe_lock;
@@ -47,6 +51,7 @@ int sto_entry_encode(const struct sto_ledger *l, uint64_t n, const struct sto_kv
 /* Borrows from doc; free ret_puts. */
 int sto_entry_decode(const bson_t *doc, uint64_t n, struct sto_entry *ret_entry, struct sto_kv_put **ret_puts) PGN_MUST_USE;
 /* The entry is own, not somebody else's: {_id, by}. */
+bool sto_entry_is_mine(const struct sto_ledger *l, const bson_t *doc, uint64_t *ret_mark);
 void sto_entry_filter(const struct sto_ledger *l, uint64_t n, bson_t *ret_filter);
 
 /* ledger_meta.c: the document {_id: "ledger"} of meta */

@@ -44,6 +44,13 @@ struct sto_faults {
     unsigned uncertain_at; /* this write, counted from 1, is said to be uncertain though it is done; 0: none */
 };
 
+/* What became of the newest commit that ended in PGN_E_UNCERTAIN. */
+enum sto_doubt {
+    STO_DOUBT_OPEN,   /* not known yet */
+    STO_DOUBT_NOT,    /* not stored; or stored, but what it changes is not to be published any more: others have committed behind it */
+    STO_DOUBT_STORED, /* durable with the next commit */
+};
+
 struct sto_store;
 struct sto_store_ops {
     const char *name;
@@ -57,6 +64,8 @@ struct sto_store_ops {
                   void (*before_write)(void *ctx), void *ctx);
     /* After an error of commit: 0 when commits may be tried again. Call it once a second. */
     int (*recover)(struct sto_store *s);
+    /* Once recover went well, again behind each commit; commit: the effects'. Any thread. */
+    enum sto_doubt (*doubt)(struct sto_store *s, uint64_t commit);
     uint64_t (*last_commit)(struct sto_store *s); /* any thread */
 
     /* Answers a ConvRequest. budget_bytes: about how large the answer may become (0: no limit); pages end before it with `more`,

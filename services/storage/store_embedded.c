@@ -160,6 +160,7 @@ static const struct sto_store_ops embedded_ops = {
     .name = "embedded",
     .commit = sto_parts_commit,
     .recover = sto_parts_recover,
+    .doubt = sto_parts_doubt,
     .last_commit = sto_parts_last_commit,
     .read = sto_parts_read,
     .dir_begin = sto_parts_dir_begin,

@@ -14,6 +14,7 @@ static const struct sto_store_ops memory_ops = {
     .name = "memory",
     .commit = sto_parts_commit,
     .recover = sto_parts_recover,
+    .doubt = sto_parts_doubt,
     .last_commit = sto_parts_last_commit,
     .read = sto_parts_read,
     .dir_begin = sto_parts_dir_begin,

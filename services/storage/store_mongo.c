@@ -90,6 +90,12 @@ static int mongo_read(struct sto_store *base, const Pigeon__ConvRequest *request
     return error;
 }
 
+static enum sto_doubt mongo_doubt(struct sto_store *base, uint64_t commit)
+{
+    (void)commit; /* a number does not tell whose it is */
+    return sto_ledger_doubt(sto_mongo_store_of(base)->ledger);
+}
+
 /* ---- the directory ---- */
 
 static int mongo_dir_begin(struct sto_store *base)
@@ -168,6 +174,7 @@ static const struct sto_store_ops mongo_ops = {
     .name = "mongodb",
     .commit = sto_parts_commit,
     .recover = sto_parts_recover,
+    .doubt = mongo_doubt,
     .last_commit = sto_parts_last_commit,
     .read = mongo_read,
     .dir_begin = mongo_dir_begin,
@@ -189,7 +196,7 @@ static const struct sto_store_ops mongo_ops = {
 static int ledger_open(struct sto_mongo_store *s, const struct sto_store_options *options, struct pgn_buf *ret_problem)
 {
     const struct sto_sink sink = {s, sink_store_rows, sink_store_dir, sink_moved_rows, sink_moved_dir, sink_reload};
-    const struct sto_ledger_options ledger = {options->ledger_retention_ms};
+    const struct sto_ledger_options ledger = {options->ledger_retention_ms, options->faults.uncertain_at};
     int error = sto_ledger_open(s->mongo, &sink, &ledger, &s->ledger, ret_problem);
 
     if (!error)
@@ -201,13 +208,15 @@ static int ledger_open(struct sto_mongo_store *s, const struct sto_store_options
 static int log_open(struct sto_mongo_store *s, const struct sto_faults *faults, struct pgn_buf *ret_problem)
 {
     enum { TRIES = 5 };
+    struct sto_faults of_log = *faults;
     int error = PGN_E_STALE;
 
+    of_log.uncertain_at = 0; /* the ledger's */
     s->parts.kv = sto_kv_mongo_new(s->mongo, s->ledger);
     sto_ledger_lock(s->ledger);
     for (int i = 0; i < TRIES && error == PGN_E_STALE; i++) {
         pgn_buf_clear(ret_problem);
-        error = sto_parts_join(&s->parts, faults, ret_problem);
+        error = sto_parts_join(&s->parts, &of_log, ret_problem);
     }
     sto_ledger_unlock(s->ledger);
     return error;

@@ -53,6 +53,10 @@ int sto_parts_recover(struct sto_store *s)
 {
     return sto_log_recover(sto_parts_of(s)->log);
 }
+enum sto_doubt sto_parts_doubt(struct sto_store *s, uint64_t commit)
+{
+    return sto_parts_last_commit(s) >= commit ? STO_DOUBT_STORED : STO_DOUBT_NOT;
+}
 uint64_t sto_parts_last_commit(struct sto_store *s)
 {
     return sto_log_last_commit(sto_parts_of(s)->log);

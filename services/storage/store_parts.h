@@ -27,6 +27,7 @@ void sto_parts_release(struct sto_parts *p);
 int sto_parts_commit(struct sto_store *s, struct sto_commit *commits, size_t count, struct sto_effects *effects,
                      void (*before_write)(void *ctx), void *ctx);
 int sto_parts_recover(struct sto_store *s);
+enum sto_doubt sto_parts_doubt(struct sto_store *s, uint64_t commit); /* of a store that nobody else writes to */
 uint64_t sto_parts_last_commit(struct sto_store *s);
 int sto_parts_read(struct sto_store *s, const Pigeon__ConvRequest *request, size_t budget_bytes, struct pgn_arena *arena,
                    Pigeon__Reply *ret);

@@ -386,6 +386,68 @@ static void a_wrong_index_is_refused(void **state)
     kit_reopen(k); /* makes it again */
 }
 
+/* ---- what became of a commit in doubt ---- */
+
+static int commit_in_doubt(struct kit *k, const char *conv, const char *client_id, enum sto_hook at)
+{
+    kit_text(k, "ann", conv, kit_version(k, conv), client_id, "y");
+    hook_at = at;
+    hook_left = 1;
+    sto_ledger_test_hook = hook_once;
+    int error = kit_commit(k);
+    sto_ledger_test_hook = NULL;
+    return error;
+}
+
+static enum sto_doubt doubt(struct kit *k)
+{
+    return k->store->ops->doubt(k->store, k->effects.commit);
+}
+
+static void a_commit_in_doubt_is_told_apart(void **state)
+{
+    struct kit *k = kit_of(state);
+    struct sto_store *second;
+
+    kit_users(k, "ann", "bob", NULL);
+    const char *conv = kit_direct(k, "ann", "bob");
+    assert_int_equal(kit_send(k, "ann", conv, "first", "x"), 0);
+    /* Stored, the answer lost. */
+    assert_int_equal(commit_in_doubt(k, conv, "second", STO_HOOK_UNCERTAIN), PGN_E_UNCERTAIN);
+    assert_int_equal(doubt(k), STO_DOUBT_OPEN);
+    assert_int_equal(k->store->ops->recover(k->store), 0);
+    assert_int_equal(doubt(k), STO_DOUBT_STORED);
+    assert_int_equal(kit_send(k, "bob", conv, "third", "z"), 0);
+    assert_int_equal(doubt(k), STO_DOUBT_STORED);
+    /* Stored without its rows. */
+    assert_int_equal(commit_in_doubt(k, conv, "fourth", STO_HOOK_BEFORE_ROWS), PGN_E_UNCERTAIN);
+    assert_int_equal(k->store->ops->recover(k->store), 0);
+    assert_int_equal(doubt(k), STO_DOUBT_STORED);
+    /* Never arrived: its number becomes another commit's. */
+    assert_int_equal(commit_in_doubt(k, conv, "fifth", STO_HOOK_LOST), PGN_E_UNCERTAIN);
+    assert_int_equal(k->store->ops->recover(k->store), 0);
+    assert_int_equal(doubt(k), STO_DOUBT_OPEN); /* it may still be under way */
+    assert_int_equal(kit_send(k, "bob", conv, "sixth", "z"), 0);
+    assert_int_equal(doubt(k), STO_DOUBT_NOT);
+    /* The same, and the number becomes another instance's. */
+    second = open_second(k);
+    assert_int_equal(commit_in_doubt(k, conv, "fifth", STO_HOOK_LOST), PGN_E_UNCERTAIN);
+    swap(k, &second);
+    assert_int_equal(kit_send(k, "bob", conv, "seventh", "z"), 0);
+    swap(k, &second);
+    assert_int_equal(k->store->ops->recover(k->store), 0);
+    assert_int_equal(doubt(k), STO_DOUBT_NOT);
+    /* Stored, but others have gone on behind it: too late to be published. */
+    assert_int_equal(commit_in_doubt(k, conv, "eighth", STO_HOOK_UNCERTAIN), PGN_E_UNCERTAIN);
+    swap(k, &second);
+    assert_int_equal(kit_send(k, "bob", conv, "ninth", "z"), 0);
+    swap(k, &second);
+    assert_int_equal(k->store->ops->recover(k->store), 0);
+    assert_int_equal(doubt(k), STO_DOUBT_NOT);
+    dense(k, conv, 8);
+    second->ops->close(second);
+}
+
 int main(void)
 {
     static const struct CMUnitTest several[] = {
@@ -394,6 +456,7 @@ int main(void)
         KIT_TEST(two_writers_contend),
         KIT_TEST(paused_before_the_insert_it_loses),
         KIT_TEST(dead_before_the_rows_the_other_writes_them),
+        KIT_TEST(a_commit_in_doubt_is_told_apart),
         KIT_TEST(an_uncertain_insert_is_found_again),
         KIT_TEST(after_a_long_sleep_a_ghost_is_taken_back),
         KIT_TEST(one_holds_the_lease),

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from client import Client
+from client import Client, Refused
 from cluster import BUILD, ROOT, Cluster, free_block, http_get, wait_until
 from load import Load
 
@@ -24,8 +24,8 @@ NAMES = ("storage", "storage2", "storage3")
 class OnMongo(Cluster):
     """A cluster whose storage services share a database; `storage2`, `storage3` are further ones."""
 
-    def __init__(self, folder, uri, count=2):
-        super().__init__(folder, {"PIGEON_STORAGE_ENGINE": "mongodb", "PIGEON_STORAGE_MONGO_URI": uri})
+    def __init__(self, folder, uri, count=2, settings=None):
+        super().__init__(folder, {"PIGEON_STORAGE_ENGINE": "mongodb", "PIGEON_STORAGE_MONGO_URI": uri, **(settings or {})})
         self.more = NAMES[1:count]
 
     def command(self, name):
@@ -71,8 +71,8 @@ def ferret(tmp_path):
 def several(tmp_path, ferret):
     made = []
 
-    def start(count=2):
-        made.append(OnMongo(tmp_path / "node", ferret.uri, count))
+    def start(count=2, settings=None):
+        made.append(OnMongo(tmp_path / "node", ferret.uri, count, settings))
         return made[-1].up()
     yield start
     for cluster in made:
@@ -111,6 +111,25 @@ def test_a_writer_that_wakes_up_is_one_no_longer(several):
         load.wait_acks(100)
         assert load.verdict() == []
     assert cluster.writer() == other
+
+
+def test_what_a_commit_in_doubt_changed_is_told_before_the_next_one(several):
+    """The answer to the entry that holds the kick is lost; found stored, it is published as it would have been, in order."""
+    cluster = several(1, {"PIGEON_FAULT": "uncertain-at=3"})  # 1: the empty store's own rows, 2: the group
+    tokens = cluster.add_users("alice", "bob", "carol")
+    with Client(cluster.ws_url, tokens["alice"]) as alice, Client(cluster.ws_url, tokens["bob"]) as bob, Client(cluster.ws_url, tokens["carol"]) as carol:
+        conv = alice.call("create", kind="group", title="g", members=["bob", "carol"])["conv"]
+        with pytest.raises(Refused) as refused:
+            alice.call("kick", conv=conv, user="bob", timeout=30)
+        assert refused.value.code == "uncertain"
+        wait_until(lambda: "can be written again" in cluster.log("storage"), 20, "storage to recover")
+        carol.send(conv, "after")
+        alice.wait_message("after")
+        told = [m for m in carol.messages(conv) + alice.messages(conv) if m.get("body", {}).get("operation", {}).get("op") == "kicked"]
+        assert told and all(m["seq"] == 2 for m in told), "the kick itself, not only by a sync"
+        texts = [m["seq"] for m in alice.messages(conv)]
+        assert texts == sorted(texts) and texts[-1] == 3
+        assert not bob.messages(conv) or bob.messages(conv)[-1]["seq"] < 3
 
 
 def test_the_server_goes_away_and_comes_back(several, ferret):
