@@ -172,7 +172,7 @@ static bool revoke_matches(const Pigeon__SessionRevoke *in, sqlite3_stmt *s)
     const void *hash = sqlite3_column_blob(s, 0);
     size_t len = (size_t)sqlite3_column_bytes(s, 0);
 
-    if (in->keep.len == len && memcmp(in->keep.data, hash, len) == 0)
+    if (in->keep.len && in->keep.len == len && memcmp(in->keep.data, hash, len) == 0)
         return false;
     if (in->hash.len)
         return in->hash.len == len && memcmp(in->hash.data, hash, len) == 0;
