@@ -106,7 +106,7 @@ struct gateway {
     /* gw_batch */
     struct gw_part *parts;
     struct gw_part_ops part_ops;
-    struct pgn_timer part_timer;
+    struct pgn_timer part_timer, gather_timer;
     struct pgn_bus_sub *results;
     uint32_t items_open;
 

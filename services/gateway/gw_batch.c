@@ -56,9 +56,20 @@ void gw_batch_flush(struct gateway *gw)
 {
     if (!gw->items_open)
         return;
-    uint64_t now_ms = pgn_loop_now_ms(gw->loop);
-    for (int64_t i = 0; i < gw->config->gateway_partitions; i++)
-        gw_part_flush(&gw->parts[i], now_ms);
+    uint64_t now_ms = pgn_loop_now_ms(gw->loop), next_ms = 0;
+    for (int64_t i = 0; i < gw->config->gateway_partitions; i++) {
+        uint64_t at_ms = gw_part_flush(&gw->parts[i], now_ms);
+        if (at_ms && (!next_ms || at_ms < next_ms))
+            next_ms = at_ms;
+    }
+    if (next_ms)
+        pgn_timer_start(gw->loop, &gw->gather_timer, next_ms - now_ms);
+}
+
+/* The turn's end that follows flushes. */
+static void gathered(struct pgn_timer *t)
+{
+    (void)t;
 }
 
 /* The conversation that an operation is about; for a send to a user the direct one. */
@@ -259,6 +270,7 @@ int gw_batch_start(struct gateway *gw)
     for (uint32_t i = 0; i < gw->config->gateway_partitions; i++)
         gw_part_init(&gw->parts[i], i, &gw->part_ops);
     gw->part_timer.on_due = on_tick;
+    gw->gather_timer.on_due = gathered;
     snprintf(subject, sizeof subject, "%s.b", pgn_bus_inbox(gw->bus));
     return pgn_bus_subscribe(gw->bus, subject, NULL, on_result, gw, &gw->results);
 }
@@ -266,6 +278,7 @@ int gw_batch_start(struct gateway *gw)
 void gw_batch_stop(struct gateway *gw)
 {
     pgn_timer_stop(&gw->part_timer);
+    pgn_timer_stop(&gw->gather_timer);
     pgn_bus_unsubscribe(&gw->results);
     for (int64_t i = 0; gw->parts && i < gw->config->gateway_partitions; i++)
         gw_part_release(&gw->parts[i]);

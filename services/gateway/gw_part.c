@@ -105,11 +105,13 @@ static void too_large(struct gw_part *p)
     take_back(p, false);
 }
 
-void gw_part_flush(struct gw_part *p, uint64_t now_ms)
+uint64_t gw_part_flush(struct gw_part *p, uint64_t now_ms)
 {
     static struct pgn_buf out; /* of the one loop; keeps its memory */
     if (p->batch || !p->queued || now_ms < p->pause_until_ms)
-        return;
+        return 0;
+    if (p->queued < p->expected && now_ms < p->gather_until_ms)
+        return p->gather_until_ms;
     p->batch = ++p->batches * GW_PART_MAX + p->number;
     uint8_t head[12] = {0x08}; /* Batch.batch */
     pgn_buf_clear(&out);
@@ -125,6 +127,7 @@ void gw_part_flush(struct gw_part *p, uint64_t now_ms)
         p->flying_count++;
     }
     p->sent_ms = now_ms;
+    p->sent_items = p->flying_count;
     int e = p->ops->publish(p->ops->ctx, &out);
     if (e == PGN_E_TOO_LARGE) {
         too_large(p);
@@ -134,6 +137,7 @@ void gw_part_flush(struct gw_part *p, uint64_t now_ms)
     } else {
         p->alone = false;
     }
+    return 0;
 }
 
 /* The item in flight with this index: answers come in order, so it is near the front. */
@@ -163,12 +167,15 @@ static void answer_refusal(struct gw_part *p, struct gw_item *item, const Pigeon
 }
 
 /* When all items of the batch are answered: those that go again come first in the next one. */
-static void finish_batch(struct gw_part *p)
+static void finish_batch(struct gw_part *p, uint64_t now_ms)
 {
     PGN_LIST_EACH (n, &p->flying) {
         if (!item_of(n)->again)
             return;
     }
+    uint64_t wait_ms = (now_ms - p->sent_ms) / GW_GATHER_SHARE;
+    p->expected = p->queued + p->sent_items;
+    p->gather_until_ms = p->flying_count ? 0 : now_ms + (wait_ms < GW_GATHER_MS_MAX ? wait_ms : GW_GATHER_MS_MAX);
     take_back(p, false);
 }
 
@@ -193,7 +200,7 @@ void gw_part_result(struct gw_part *p, uint64_t batch, const Pigeon__ItemResult 
     if (batch != p->batch) {
         late_result(p, r);
         if (p->batch)
-            finish_batch(p);
+            finish_batch(p, now_ms);
         return;
     }
     struct gw_item *item = find(&p->flying, r->index);
@@ -212,7 +219,7 @@ void gw_part_result(struct gw_part *p, uint64_t batch, const Pigeon__ItemResult 
         else
             p->ops->answer_take(p->ops->ctx, item, 0, NULL, 0, r);
     }
-    finish_batch(p);
+    finish_batch(p, now_ms);
 }
 
 /* Tells the clients whose time is up. */
@@ -253,5 +260,5 @@ void gw_part_tick(struct gw_part *p, uint64_t now_ms)
             p->ops->resent(p->ops->ctx, p->flying_count);
         take_back(p, true);
     }
-    gw_part_flush(p, now_ms);
+    (void)gw_part_flush(p, now_ms);
 }

@@ -1,6 +1,8 @@
 /*
  * A partition: the stream of batches of those conversations whose ids hash to it. At most one batch is in flight, so that a
- * sender's order holds whichever instance answers; what comes meanwhile waits, and batches grow with load.
+ * sender's order holds whichever instance answers; what comes meanwhile waits, and batches grow with load. Where answers take long
+ * (a slow disk), the next batch waits a little until it is as large as the last one: those who were just answered write again, and
+ * would else wait for the answer to the few who were there before them.
  *
  * An item leaves by exactly one answer:
  *   stored or refused        what message or storage said
@@ -30,7 +32,9 @@ enum {
     GW_BATCH_BYTES = 262144, /* of one batch at most (but one item always fits) */
     GW_PART_QUEUE = 4096,    /* items waiting for a partition; more are refused: `overloaded` */
     GW_STALE_MAX = 16,
-    GW_PAUSE_MS = 100, /* after UNAVAILABLE */
+    GW_PAUSE_MS = 100,   /* after UNAVAILABLE */
+    GW_GATHER_SHARE = 8, /* of the time that an answer took the next batch waits at most; of less than 8 ms nothing */
+    GW_GATHER_MS_MAX = 10,
 };
 
 /* What an item is answered with, and to whom. */
@@ -71,6 +75,9 @@ struct gw_part {
     uint64_t batches; /* made so far */
     uint64_t sent_ms;
     uint64_t pause_until_ms;
+    uint64_t gather_until_ms; /* unless all are there that may be expected: */
+    uint32_t expected;        /* who waited when the last batch was answered, and who was answered by it */
+    uint32_t sent_items;
     bool alone; /* the next batch has one item: more were too large together */
 };
 
@@ -81,13 +88,14 @@ void gw_part_release(struct gw_part *p); /* frees the items without answering */
 struct gw_item *gw_item_new(size_t len);
 /* Takes the item when it returns 0; PGN_E_OVERLOADED: it is still the caller's. */
 int gw_part_add(struct gw_part *p, struct gw_item *item) PGN_MUST_USE;
-/* Publishes the next batch when none is in flight. */
-void gw_part_flush(struct gw_part *p, uint64_t now_ms);
+/* Publishes the next batch when none is in flight; returns the time at which to come back because it gathers still, or 0. */
+uint64_t gw_part_flush(struct gw_part *p, uint64_t now_ms);
 /* An answer to one of its batches; when it was the last one, the next flush goes on. Answers to older batches count only when they say that
  * it was stored. */
 void gw_part_result(struct gw_part *p, uint64_t batch, const Pigeon__ItemResult *result, uint64_t now_ms);
-/* This process did not run for stopped_ms: all deadlines move by as much. Otherwise it would, on waking, give up what it holds and go on with
- * what waits behind it in the sockets: the client, connected elsewhere by now, sees no refusal, repeats the first and finds it behind the second. */
+/* This process did not run for stopped_ms: all deadlines move by as much. Otherwise it would, on waking, give up what it holds and go on
+ * with what waits behind it in the sockets: the client, connected elsewhere by now, sees no refusal, repeats the first and finds it behind
+ * the second. */
 void gw_part_defer(struct gw_part *p, uint64_t stopped_ms);
 /* Deadlines and unanswered batches; every resend_ms / 4 or so. */
 void gw_part_tick(struct gw_part *p, uint64_t now_ms);

@@ -277,10 +277,48 @@ static void test_bounds(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+/* An answer after 40 ms: the next batch waits up to 5 for those answered and those who waited already. */
+static void test_gathers_after_a_slow_answer(void **state)
+{
+    (void)state;
+    add_all("ab");
+    assert_int_equal(gw_part_flush(&part, 0), 0);
+    add_all("c");
+    result(last_batch, 1, 0, 40);
+    result(last_batch, 2, 0, 40);
+    assert_int_equal(gw_part_flush(&part, 40), 45);
+    add_all("d");
+    assert_int_equal(gw_part_flush(&part, 41), 45);
+    add_all("e");
+    assert_int_equal(gw_part_flush(&part, 42), 0); /* all are back */
+    result(last_batch, 3, 0, 82);
+    result(last_batch, 4, 0, 82);
+    result(last_batch, 5, PGN_E_UNAVAILABLE, 82);
+    assert_int_equal(gw_part_flush(&part, 82 + GW_PAUSE_MS), 0); /* what goes again waits for nobody */
+    result(last_batch, 5, 0, 82 + GW_PAUSE_MS + 7);
+    add_all("f");
+    assert_int_equal(gw_part_flush(&part, 82 + GW_PAUSE_MS + 7), 0); /* a quick answer */
+    result(last_batch, 6, 0, 1000);
+    add_all("g");
+    assert_int_equal(gw_part_flush(&part, 1009), 0); /* as many as were answered */
+    result(last_batch, 7, 0, 1900);
+    result(last_batch, 7, 0, 1900);
+    add_all("hi");
+    assert_string_equal(happened, "send a b; ok a; ok b; send c d e; ok c; ok d; send e; ok e; send f; ok f; send g; ok g; ");
+    assert_int_equal(gw_part_flush(&part, 1901), 0);
+    add_all("j");
+    result(last_batch, 8, 0, 2000);
+    result(last_batch, 9, 0, 2000);
+    assert_int_equal(gw_part_flush(&part, 2000), 2000 + GW_GATHER_MS_MAX);
+    assert_int_equal(gw_part_flush(&part, 2000 + GW_GATHER_MS_MAX), 0); /* they did not come */
+    assert_non_null(strstr(happened, "send j; "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_one_batch_in_flight),
+        TEST(test_gathers_after_a_slow_answer),
         TEST(test_stale_goes_first_and_in_order),
         TEST(test_stale_has_an_end),
         TEST(test_unanswered_is_sent_again),
