@@ -3,8 +3,9 @@
  * bound, in one durable write. While it writes, the next group gathers: batches grow with load. At a middling load, where
  * writes are short, a commit also waits until storage.commit_gap_ms after the one before began, unless GATHER_ITEMS are
  * there: an fsync for each message would cost more than the rest of its way. A release of a retry key (MQTT) goes the same way, as a
- * batch of its own. Overflow policy of the list:
- * storage.commit_queue items, then batches are answered `overloaded`.
+ * batch of its own. Where a commit itself takes long (an SD card), the next one waits a little until as many batches are there as it
+ * answered, and those that wait already: they are on their way, and would find the committer gone with what little was there first
+ * (docs/PI.md). Overflow policy of the list: storage.commit_queue items, then batches are answered `overloaded`.
  */
 #include "common/base/clock.h"
 #include "common/base/error.h"
@@ -28,6 +29,8 @@ enum {
     RECOVER_MS = 1000,
     OVERLOAD_RETRY_MS = 200,
     GATHER_ITEMS = 32,
+    BACK_SHARE = 4, /* of a commit's time is waited for those whom it answered; of less than 4 ms nothing */
+    BACK_MS_MAX = 20,
     RELEASE_ARENA_BYTES = 1024,
 };
 
@@ -63,10 +66,12 @@ struct sto_commit_lane {
     struct pgn_workers *committer;
     struct pgn_mailbox *mailbox; /* planted faults only */
     struct pgn_node waiting;
-    size_t waiting_items;
+    size_t waiting_items, waiting_batches; /* releases are no batches here */
     bool running, failed;
-    uint64_t began_ms;      /* of the newest group */
-    struct group *in_doubt; /* failed, but may be stored: recovery knows */
+    uint64_t began_ms;                       /* of the newest group */
+    uint64_t back_until_ms;                  /* so long the next group waits until expected_batches are there */
+    size_t newest_batches, expected_batches; /* of the newest group; they, and those that waited already when it was done */
+    struct group *in_doubt;                  /* failed, but may be stored: recovery knows */
     struct pgn_timer gap, recover;
 };
 
@@ -249,7 +254,7 @@ static void refuse_waiting(struct sto_commit_lane *lane, int error)
         refuse_batch(lane, w, error, RECOVER_MS);
         waiting_free(w);
     }
-    lane->waiting_items = 0;
+    lane->waiting_items = lane->waiting_batches = 0;
 }
 
 /*
@@ -287,12 +292,23 @@ static void in_doubt_publish(struct sto_commit_lane *lane)
     in_doubt_drop(lane);
 }
 
+static void wait_for_answered(struct sto_commit_lane *lane, uint64_t took_ms)
+{
+    uint64_t wait_ms = took_ms / BACK_SHARE;
+
+    if (lane->service->svc->config->storage_commit_gap_ms == 0)
+        wait_ms = 0;
+    lane->expected_batches = lane->newest_batches + lane->waiting_batches;
+    lane->back_until_ms = pgn_loop_now_ms(lane->service->svc->loop) + (wait_ms < BACK_MS_MAX ? wait_ms : BACK_MS_MAX);
+}
+
 static void group_done(struct pgn_job *job) /* loop */
 {
     struct group *g = PGN_CONTAINER(job, struct group, job);
     struct sto_commit_lane *lane = g->lane;
 
     lane->running = false;
+    wait_for_answered(lane, g->took_us / 1000);
     if (g->error) {
         fail(lane, g);
         refuse_waiting(lane, PGN_E_UNAVAILABLE);
@@ -322,6 +338,7 @@ static struct group *group_gather(struct sto_commit_lane *lane)
     g->job.run = group_run;
     g->job.done = group_done;
     sto_effects_init(&g->effects, g->arena);
+    lane->newest_batches = 0;
     while (!pgn_list_empty(&lane->waiting) && g->count < GROUP_BATCHES_MAX) {
         struct waiting *w = PGN_CONTAINER(lane->waiting.next, struct waiting, node);
 
@@ -330,12 +347,14 @@ static struct group *group_gather(struct sto_commit_lane *lane)
         bytes += w->bytes;
         pgn_list_remove(&w->node);
         g->items += w->batch->n_items;
+        lane->newest_batches += !w->release;
         g->batches[g->count] = w;
         g->commits[g->count].batch = w->batch;
         g->commits[g->count].results = pgn_arena_alloc(g->arena, (w->batch->n_items + 1) * sizeof(Pigeon__ItemResult));
         g->count++;
     }
     lane->waiting_items -= g->items;
+    lane->waiting_batches -= lane->newest_batches;
     sto_gauge(STO_M_QUEUE, lane->waiting_items);
     return g;
 }
@@ -344,11 +363,14 @@ static struct group *group_gather(struct sto_commit_lane *lane)
 static bool gathers(struct sto_commit_lane *lane)
 {
     uint64_t gap_ms = (uint64_t)lane->service->svc->config->storage_commit_gap_ms, now_ms = pgn_loop_now_ms(lane->service->svc->loop);
+    uint64_t due_ms = lane->waiting_items < GATHER_ITEMS ? lane->began_ms + gap_ms : 0;
 
-    if (lane->waiting_items >= GATHER_ITEMS || now_ms >= lane->began_ms + gap_ms)
+    if (lane->waiting_batches < lane->expected_batches && due_ms < lane->back_until_ms)
+        due_ms = lane->back_until_ms;
+    if (now_ms >= due_ms)
         return false;
     if (!pgn_timer_running(&lane->gap))
-        pgn_timer_start(lane->service->svc->loop, &lane->gap, lane->began_ms + gap_ms - now_ms);
+        pgn_timer_start(lane->service->svc->loop, &lane->gap, due_ms - now_ms);
     return true;
 }
 
@@ -356,7 +378,7 @@ static void gap_over(struct pgn_timer *t)
 {
     struct sto_commit_lane *lane = PGN_CONTAINER(t, struct sto_commit_lane, gap);
 
-    lane->began_ms = 0;
+    lane->began_ms = lane->back_until_ms = 0;
     kick(lane);
 }
 
@@ -436,6 +458,7 @@ static void take(struct sto_commit_lane *lane, struct waiting *w)
         return;
     }
     lane->waiting_items += w->batch->n_items;
+    lane->waiting_batches += !w->release;
     pgn_list_append(&lane->waiting, &w->node);
     kick(lane);
 }
