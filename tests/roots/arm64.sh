@@ -16,6 +16,7 @@ deploy/install.sh roots arm64
 
 libraries=$(deploy/install.sh list build units | tr -s ' ' '\n' | grep -E '^(lib.*|zlib1g)-dev$' | grep -v '^libc6-dev$')
 make_root "arm64-$suite" "$suite" arm64 extract "libc6-dev $libraries"
+[ -e "$root/lib" ] || ln -s usr/lib "$root/lib" # Debian 13's packages rely on it
 
 triple=aarch64-linux-gnu build=build/arm64-$suite-$profile
 export PKG_CONFIG_SYSROOT_DIR="$root" PKG_CONFIG_LIBDIR="$root/usr/lib/$triple/pkgconfig:$root/usr/share/pkgconfig" QEMU_LD_PREFIX="$root"
