@@ -233,7 +233,7 @@ static void what_came_since_a_cursor_is_found(void **state)
 {
     enum { COMMITS = 12, EACH = 3 };
     struct kit *k = kit_of(state);
-    char id[16], *cursor[COMMITS + 1];
+    char id[32], *cursor[COMMITS + 1];
 
     kit_users(k, "alice", "bob", "carol", NULL);
     const char *conv = kit_direct(k, "alice", "bob"), *other = kit_direct(k, "alice", "carol");
