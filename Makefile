@@ -136,6 +136,14 @@ $(B)/libsim.a: $(foreach s,$(SIM_SERVICES),$(filter-out %/main.o,$(call SVC_OBJ,
 $(B)/pigeon-sim: $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c)) $(B)/libsim.a $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(foreach s,$(SIM_SERVICES),$(LIBS_$(s))) $(LIBS)
 
+# The hot functions, for callgrind (make bench-instructions).
+HOT_LIB := $(B)/libhot.a
+$(HOT_LIB): $(foreach s,storage message gateway,$(filter-out %/main.o,$(call SVC_OBJ,$(s))))
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/hot: $(B)/tests/bench/hot.o $(HOT_LIB) $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(foreach s,storage message gateway,$(LIBS_$(s))) $(LIBS)
+
 # The file system that forgets what was not synced (drills 3 and 4).
 $(B)/tests/powerfs/%.o: CFLAGS_EXTRA += $(call PKG,cflags,fuse3)
 $(B)/powerfs: $(patsubst %.c,$(B)/%.o,$(wildcard tests/powerfs/*.c))

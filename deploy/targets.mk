@@ -55,6 +55,18 @@ docs:
 ## make bench-campus    4,000 users for 5 minutes: latencies, losses, memory and CPU of the whole
 bench-campus:
 	@tests/bench/campus.sh
+## make bench           Pigeon and its peers in one run, each alone on core 0: docs/BENCHMARKS.md; some 40 minutes
+##                      ROUNDS=1 SECS=4 ONLY=P1,P3 PEERS=mosquitto,pigeon-native FULL=1 NOREPORT=1
+bench:
+	@tests/bench/bench.py
+## make bench-quick     three minutes beside mosquitto: fails when a ratio has lost a fifth; RECORD=1 takes the ratios as the ones to hold
+##                      PLANT=sleep: builds a millisecond into the send path (build/plant-sleep); must then fail
+bench-quick:
+	@RECORD="$(RECORD)" PLANT="$(PLANT)" tests/bench/quick.sh
+## make bench-instructions   instructions of the hot functions by callgrind, against those recorded; RECORD=1 takes them
+bench-instructions:
+	@RECORD="$(RECORD)" tests/bench/instructions.sh
+.PHONY: bench bench-quick bench-instructions
 ## make sim             the simulation: SEEDS=1000 FIRST=1, or SEED=n alone; VERBOSE=1 tells what happens (docs/SIMULATION.md)
 ##                      PLANT=ack-before-commit|dedup-off|drop-publish|seq-reset|version-off|sync-off: must then fail
 sim:

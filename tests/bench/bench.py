@@ -96,6 +96,7 @@ class Run:
 
     def one_server(self, number, kind, mine):
         """All workloads of one server in one round."""
+        spoiled = False  # full of the last drain
         try:
             self.start(kind)
             for contender_type in mine:
@@ -108,8 +109,12 @@ class Run:
                         continue
                     begun = time.monotonic()
                     try:
+                        if spoiled or (goal == "P3" and kind.leaves_slowly):
+                            self.fresh(kind)
+                            contender.server, spoiled = self.server, False
                         if goal == "P6":
                             self.prepare_resync(kind, contender)
+                            spoiled = True
                         for name, figures in work(contender, self.o):
                             self.result(number, goal, contender.name, name, figures, time.monotonic() - begun)
                             begun = time.monotonic()

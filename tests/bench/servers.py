@@ -20,11 +20,19 @@ MISSED_BODY = "x" * 80
 class Server:
     name = keeps = ""
     slow_start = 30
+    leaves_slowly = False  # still busy minutes after thousands of users have left: started anew before the next workload
 
     def __init__(self, work):
         self.work, self.process, self.log = os.path.join(work, self.name), None, os.path.join(work, self.name + ".log")
         os.makedirs(self.work, exist_ok=True)
         os.chmod(self.work, 0o755)
+
+    def restart(self):
+        """Anew, with nothing of before: memory that was used once is not given back."""
+        self.stop()
+        os.makedirs(self.work, exist_ok=True)
+        os.chmod(self.work, 0o755)
+        self.start()
 
     @staticmethod
     def missing():
@@ -86,7 +94,7 @@ class Ejabberd(Server):
 
     `accounts`: users exist, which costs a lookup at each login, but only then messages wait for them. Else logins are anonymous.
     """
-    name, keeps, slow_start = "ejabberd", "archive in SQLite (XMPP); nothing (MQTT)", 60
+    name, keeps, slow_start, leaves_slowly = "ejabberd", "archive in SQLite (XMPP); nothing (MQTT)", 60, True
     accounts = 0
 
     @staticmethod
@@ -159,7 +167,7 @@ modules:
 
 
 class Prosody(Server):
-    name, keeps = "prosody", "archive in SQLite"
+    name, keeps, leaves_slowly = "prosody", "archive in SQLite", True
 
     @staticmethod
     def missing():
