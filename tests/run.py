@@ -16,6 +16,7 @@ LOGS = os.path.join(ROOT, "build", "test")
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5"]
 JOBS = str(os.cpu_count() or 2)
 WEB = ["make", "-s", "-C", ROOT, "web"]
+MQTT_JS = ["sh", "-c", "cd tests/mqtt/clients && { cmp -s package-lock.json node_modules/installed || { npm ci --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/installed; }; }"]
 
 
 class Suite:
@@ -107,6 +108,7 @@ SUITES = [
     pytest("integration-debug", "debug", ["tests/integration", "tests/api", "tests/cli"]),
     pytest("integration-asan", "asan", ["tests/integration", "tests/api", "tests/cli"], options=["--ignore=tests/cli/test_load.py"]),  # its faults are planted in debug
     pytest("security", "debug", ["tests/security"]),
+    pytest("mqtt", "debug", ["tests/mqtt"], [MQTT_JS]),
     sim(),
     pytest("stack", "release", ["tests/stack"], [WEB]),
     pytest("cluster", "release", ["tests/cluster"], [WEB]),

@@ -111,11 +111,9 @@ def test_a_packet_in_pieces_and_packets_in_a_row(people):
 
 def test_nothing_but_a_connection(node, people):
     """Who does not log in is sent away in time."""
-    c = people.raw(5)
-    assert c.ended() is None
-    c = people.raw(5)
-    c.send(b"\x10\x20")
-    assert c.ended() is None
+    silent, begun = people.raw(5), people.raw(5)
+    begun.send(b"\x10\x20")
+    assert silent.ended() is None and begun.ended() is None
 
 
 def test_a_websocket_needs_the_subprotocol(node):
