@@ -52,6 +52,7 @@ struct gw_mqtt {
     bool no_reasons : 1; /* the client asked for no reason strings */
     bool said_bye : 1;   /* DISCONNECT came, or the session was taken away: no will */
     bool gone : 1;       /* nothing is to be stored of the session at its end */
+    uint8_t life[3];     /* random, of this session: what an earlier one of the device left under a packet id is not a repetition */
 };
 
 /* Of few: allocated with the first of its parts. */
@@ -107,6 +108,10 @@ bool gw_mqtt_send(struct gw_conn *c, const struct pgn_buf *packets, bool live);
 static inline struct gw_mqtt_str gw_mqtt_str_of(const char *s)
 {
     return (struct gw_mqtt_str){s, s ? __builtin_strlen(s) : 0};
+}
+static inline uint32_t gw_mqtt_life(const struct gw_mqtt *m)
+{
+    return (uint32_t)m->life[0] << 16 | (uint32_t)m->life[1] << 8 | m->life[2];
 }
 static inline bool gw_mqtt_persistent(const struct gw_mqtt *m)
 {

@@ -196,8 +196,13 @@ static bool resolve(struct gw_conn *c, struct gw_mqtt_publish *p)
     return true;
 }
 
+static void qos2_key(const struct gw_mqtt *m, unsigned id, char key[PGN_CLIENT_ID_MAX + 1])
+{
+    snprintf(key, PGN_CLIENT_ID_MAX + 1, "mq2-%06x-%u", gw_mqtt_life(m), id);
+}
+
 /* The retry key: the client's own, or the packet id's while QoS 2 is under way, or a new one. False: not one. */
-static bool key_of(const struct gw_mqtt_publish *p, char key[PGN_CLIENT_ID_MAX + 1])
+static bool key_of(const struct gw_mqtt *m, const struct gw_mqtt_publish *p, char key[PGN_CLIENT_ID_MAX + 1])
 {
     struct gw_mqtt_str own;
     if (p->props.present && gw_mqtt_user_find(&p->props, "client_id", &own)) {
@@ -208,7 +213,7 @@ static bool key_of(const struct gw_mqtt_publish *p, char key[PGN_CLIENT_ID_MAX +
         return strlen(key) == own.len && pgn_client_id_valid(key);
     }
     if (p->qos == 2)
-        snprintf(key, PGN_CLIENT_ID_MAX + 1, "mq2-%u", p->id);
+        qos2_key(m, p->id, key);
     else
         pgn_ulid(pgn_wall_ms(), key);
     return true;
@@ -258,7 +263,7 @@ enum gw_mqtt_reason gw_mqtt_on_publish(struct gw_conn *c, const struct gw_mqtt_p
     if (!resolve(c, &p))
         return p.props.alias ? GW_MQTT_BAD_ALIAS : GW_MQTT_PROTOCOL_ERROR;
     reason = gw_mqtt_draft(c, p.topic, p.payload, &p.props, &d, &problem);
-    if (!reason && !key_of(&p, key)) {
+    if (!reason && !key_of(m, &p, key)) {
         reason = GW_MQTT_BAD_PAYLOAD;
         problem = "client_id: 1-64 printable ASCII bytes without space";
     }
@@ -299,7 +304,7 @@ void gw_mqtt_release(struct gw_conn *c, uint16_t id)
     Pigeon__MqttRequest request = PIGEON__MQTT_REQUEST__INIT;
     Pigeon__MqttRelease release = PIGEON__MQTT_RELEASE__INIT;
     char key[PGN_CLIENT_ID_MAX + 1];
-    snprintf(key, sizeof key, "mq2-%u", id);
+    qos2_key(c->mqtt, id, key);
     release.user = c->user->id;
     release.device = c->device;
     release.client_id = key;

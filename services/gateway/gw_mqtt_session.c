@@ -4,6 +4,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/error.h"
+#include "common/base/random.h"
 #include "common/proto/rpc.h"
 #include "common/proto/subjects.h"
 #include "common/svc/log.h"
@@ -61,7 +62,14 @@ static void call(struct gateway *gw, const Pigeon__MqttRequest *q, pgn_rpc_done 
                  ctx);
 }
 
-/* The filters, as storage keeps them. */
+static void set_life(struct gw_mqtt *m, uint32_t life)
+{
+    m->life[0] = (uint8_t)(life >> 16);
+    m->life[1] = (uint8_t)(life >> 8);
+    m->life[2] = (uint8_t)life;
+}
+
+/* Filters and life, as storage keeps them. */
 static void pack_state(const struct gw_mqtt *m, struct pgn_buf *out)
 {
     size_t count = gw_mqtt_subs_count(m->subs, UINT8_MAX) + 1, n = 0;
@@ -83,6 +91,7 @@ static void pack_state(const struct gw_mqtt *m, struct pgn_buf *out)
     }
     state.filters = list;
     state.n_filters = n;
+    state.life = gw_mqtt_life(m);
     pgn_pb_pack(&state, out);
     free(rows);
     free(list);
@@ -185,13 +194,43 @@ static struct gw_conn *still_checked(struct asked *a)
     return c && c->state == GW_CHECK && c->mqtt->more && c->mqtt->more->login ? c : NULL;
 }
 
-static void on_removed(void *ctx, const struct pgn_rpc_result *r)
+static void on_begun(void *ctx, const struct pgn_rpc_result *r)
 {
     struct gw_conn *c = still_checked(ctx);
     if (c && r->error)
         gw_mqtt_refuse(c, PGN_E_UNAVAILABLE, NULL);
     else if (c)
         go_on(c);
+}
+
+/*
+ * A new session. What an earlier one of this device left under packet ids is not its own: its keys have another life. One that outlives
+ * its connection is stored before it publishes, else a PUBLISH repeated after a crash of this gateway would be new; without a cursor yet.
+ */
+static void begin_new(struct gw_conn *c, char *user, char *device)
+{
+    struct gw_mqtt *m = c->mqtt;
+    Pigeon__MqttRequest q = PIGEON__MQTT_REQUEST__INIT;
+    Pigeon__MqttSession s = PIGEON__MQTT_SESSION__INIT;
+    struct pgn_buf state = {0};
+    pgn_random(m->life, sizeof m->life);
+    if (!gw_mqtt_persistent(m)) {
+        if (m->clean)
+            remove_it(c, user, device, on_begun);
+        else
+            go_on(c);
+        return;
+    }
+    pack_state(m, &state);
+    s.user = user;
+    s.device = device;
+    s.state = (ProtobufCBinaryData){state.len, state.data};
+    q.what_case = PIGEON__MQTT_REQUEST__WHAT_PUT;
+    q.put = &s;
+    m->stored = true;
+    gw_count(GW_M_MQTT_SAVED, 1);
+    call(c->gw, &q, on_begun, asked_new(c));
+    pgn_buf_release(&state);
 }
 
 static void take_filter(struct gw_mqtt *m, const Pigeon__MqttFilter *f)
@@ -202,12 +241,14 @@ static void take_filter(struct gw_mqtt *m, const Pigeon__MqttFilter *f)
         (void)gw_mqtt_subscribe_put(m, text, &parsed, (uint8_t)f->options, f->identifier);
 }
 
-static void take_filters(struct gw_mqtt *m, const Pigeon__MqttSession *s)
+static void take_state(struct gw_mqtt *m, const Pigeon__MqttSession *s)
 {
     struct pgn_arena *arena = pgn_arena_new(1024);
     Pigeon__MqttState *state = PGN_PB_UNPACK(Pigeon__MqttState, pigeon__mqtt_state, arena, s->state.data, s->state.len);
     for (size_t i = 0; state && i < state->n_filters; i++)
         take_filter(m, state->filters[i]);
+    if (state)
+        set_life(m, state->life);
     pgn_arena_free(&arena);
 }
 
@@ -224,11 +265,19 @@ static void on_got(void *ctx, const struct pgn_rpc_result *r)
     struct gw_mqtt_login *l = c->mqtt->more->login;
     if (*s->user && (!s->expires_at || s->expires_at > pgn_wall_ms())) {
         l->present = true;
-        l->cursor = strtoull(s->cursor, NULL, 10);
+        l->cursor = *s->cursor ? strtoull(s->cursor, NULL, 10) : UINT64_MAX; /* it never had a filter: nothing was missed */
         c->mqtt->stored = true;
-        take_filters(c->mqtt, s);
+        take_state(c->mqtt, s);
+        go_on(c);
+        return;
     }
-    go_on(c);
+    struct pgn_arena *arena = pgn_arena_new(1024);
+    const Pigeon__Session *who = PGN_PB_UNPACK(Pigeon__Session, pigeon__session, arena, l->session.data, l->session.len);
+    if (who)
+        begin_new(c, who->user, who->device);
+    else
+        gw_mqtt_refuse(c, PGN_E_INTERNAL, NULL);
+    pgn_arena_free(&arena);
 }
 
 /* The connection that this one takes the place of says first how far it came. */
@@ -245,7 +294,7 @@ void gw_mqtt_session_begin(struct gw_conn *c, const Pigeon__Session *s)
     struct gw_mqtt_login *l = c->mqtt->more->login;
     pgn_pb_pack(s, &l->session);
     if (c->mqtt->clean) {
-        remove_it(c, s->user, s->device, on_removed);
+        begin_new(c, s->user, s->device);
         return;
     }
     save_older(c->gw, s);

@@ -381,6 +381,21 @@ def test_qos_2_repeated_on_the_same_connection(people, version):
 
 
 @pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("before", ["clean", "persistent"])
+def test_a_new_session_uses_packet_ids_anew(people, version, before):
+    """What an earlier session left under a packet id, never released, does not swallow a new message of that id."""
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, version, clean=before == "clean", **({"properties": KEEP} if version == 5 and before != "clean" else {}))
+    c.publish(f"u/{alice.user}", "left behind", 2, 7)
+    assert c.expect(PUBREC).id == 7
+    c.cut()
+    c = people.mqtt(bob, version, clean=True)
+    assert c.published(f"u/{alice.user}", "new", 2, id_=7) == 0
+    assert texts_of(alice, alice.wait_message("new")["conv"]) == ["left behind", "new"]
+
+
+@pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("kill_at", ["publish", "pubrec", "pubrel"])
 def test_qos_2_and_a_killed_gateway(fresh, crew, version, kill_at):
     """kill -9 behind each step; the client goes on as the standard has it. Stored exactly once."""
