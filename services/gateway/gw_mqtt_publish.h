@@ -1,7 +1,7 @@
 /*
  * What MQTT clients publish: to u/<user> and c/<conv>, sends like any other. QoS 1 is answered after the commit. QoS 2 is sent under the
- * key mq2-<life of the session>-<packet id>, so that storage finds a PUBLISH that is repeated; PUBREL has storage forget the key, and only then the packet id
- * means something new (MQTT 5.0, 4.3.3). There is no table of packet ids here. Loop's thread.
+ * key mq2-<life of the session>-<packet id>, so that storage finds a PUBLISH that is repeated; PUBREL has storage forget the key, and only
+ * then the packet id means something new (MQTT 5.0, 4.3.3). There is no table of packet ids here. Loop's thread.
  */
 #ifndef GW_MQTT_PUBLISH_H
 #define GW_MQTT_PUBLISH_H
