@@ -244,14 +244,15 @@ void gw_mqtt_fetched(struct gw_conn *c, const Pigeon__Page *page)
     if (!k || !k->now)
         return;
     answered(k);
-    for (size_t i = 0; i < page->n_messages; i++) {
+    size_t i = 0;
+    for (; i < page->n_messages && gw_mqtt_room(c) > 0; i++) { /* large ones fill the queue before the window: the rest is read again */
         const Pigeon__Message *m = page->messages[i];
         if (wanted(c, m))
             gw_mqtt_missed(c, m, c->mqtt->seen + 1);
         k->now->read = m->seq;
     }
-    gw_count(GW_M_MQTT_MISSED, (int64_t)page->n_messages);
-    if (!page->more) {
+    gw_count(GW_M_MQTT_MISSED, (int64_t)i);
+    if (!page->more && i == page->n_messages) {
         if (!k->now->read)
             k->now->read = k->now->last; /* what changed was no message */
         k->now->last = 0;
