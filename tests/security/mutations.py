@@ -5,7 +5,7 @@ Mutation = namedtuple("Mutation", "point name edits tests")
 SECRETS, LOGIN, FILES, BROWSER = (f"tests/security/test_{n}.py::" for n in ("secrets", "login", "files", "browser"))
 BACKPLANE, AUDIT, BOMBS, SLOW = (f"tests/security/test_{n}.py::" for n in ("backplane", "audit", "bombs", "slow"))
 ATTACKS, MALFORMED, LIMITS, MAY = (f"tests/integration/test_{n}.py::" for n in ("security", "malformed", "limits", "permissions"))
-REST = "tests/api/test_rest_"
+REST, TLS = "tests/api/test_rest_", "tests/integration/test_tls.py::"
 NATS, NGINX, REDIS = (f"deploy/templates/{n}.in" for n in ("nats.conf", "nginx.conf", "redis.acl"))
 
 
@@ -20,6 +20,7 @@ MUTATIONS = [
     m(1, "open secret files are refused", SECRETS + "test_bad_secrets_stop_every_service", ("common/svc/secret.c", "st.st_mode & 077", "st.st_mode & 0")),
     m(1, "files are made for their owner only", SECRETS + "test_what_the_first_start_makes_is_closed", ("deploy/make-config.sh", "umask 077", "umask 022")),
     m(1, "secrets are random", SECRETS + "test_what_the_first_start_makes_is_closed", ("deploy/make-config.sh", "/dev/urandom", "/dev/zero")),
+    m(1, "open TLS keys are refused", TLS + "test_no_start_without_a_certificate[mode]", ("services/gateway/gw_tls_context.c", "st.st_mode & 077", "st.st_mode & 0")),
     # ---- 2: authorisation ----
     m(2, "membership at every operation", MAY + "test_who_may", ("services/message/msg_rules.c", "if (!m && !(rule->flags & STRANGERS))", "if (0)")),
     m(2, "roles", MAY + "test_who_may", ("services/message/msg_rules.c", "if (m->role < rule->least)", "if (0)")),
@@ -41,12 +42,17 @@ MUTATIONS = [
     # ---- 3: before the login ----
     m(3, "10 s for the login", [LOGIN + "test_dripping_does_not_prolong_the_login_phase", MALFORMED + "test_silence_before_hello_ends"],
       ("services/gateway/gw_conn.c", "set_timeout(c, states[GW_UPGRADE].timeout);", "set_timeout(c, NONE);")),
-    m(3, "16 KiB for the hello", LOGIN + "test_a_hello_is_small", ("services/gateway/gw_conn.c", "size_t limit = (size_t)(c->state == GW_HELLO", "size_t limit = (size_t)(c->state == GW_CLOSED")),
+    m(3, "16 KiB for the hello", LOGIN + "test_a_hello_is_small", ("services/gateway/gw_read.c", "size_t limit = (size_t)(c->state == GW_HELLO", "size_t limit = (size_t)(c->state == GW_CLOSED")),
     m(3, "16 KiB for an anonymous body", LOGIN + "test_an_anonymous_body_is_small", ("services/api/router.c", "ANONYMOUS_BODY = 16384", "ANONYMOUS_BODY = 1 << 20")),
     m(3, "sockets of one address before hello", [LIMITS + "test_sockets_of_one_address_before_hello", LIMITS + "test_sockets_of_one_address_behind_nginx"], ("services/gateway/gw_limits.c", "if (a->waiting >= a->gw->config->limits_address_unauthenticated)", "if (0)")),
     m(3, "slow bodies wait in Nginx", SLOW + "test_honest_people_go_on[slow bodies]", (NGINX, "location /v1/ {", "location /v1/ {\n            proxy_request_buffering off;")),
+    m(3, "TLS handshakes are capped", TLS + "test_handshakes_are_capped", ("services/gateway/gw_tls.c", "return gw->tls->opening >= (uint64_t)gw->config->limits_tls_handshakes;", "return false;")),
     m(3, "slow readers hold little of the kernel's memory", SLOW + "test_honest_people_go_on[slow readers]", (NGINX, " sndbuf=128k", "")),
     # ---- 4: parsers ----
+    m(4, "a TLS record's tag", "tests/unit/gateway/test_gw_tls", ("services/gateway/gw_tls_record.c", "EVP_DecryptFinal_ex(d, out + n, &last) != 1)", "EVP_DecryptFinal_ex(d, out + n, &last) > 1)")),
+    m(4, "a TLS record's number", "tests/unit/gateway/test_gw_tls", ("services/gateway/gw_tls_record.c", "    w->number++;\n", "")),
+    m(4, "a TLS record's size", "tests/unit/gateway/test_gw_tls", ("services/gateway/gw_tls_record.c", "if (record_len > GW_TLS_RECORD_MAX)", "if (0)")),
+    m(4, "weak TLS suites are refused", TLS + "test_old_versions_and_weak_suites_are_refused", ("services/gateway/gw_tls_context.c", "SSL_CTX_set_cipher_list(x, gw_tls_suites_12(aes))", 'SSL_CTX_set_cipher_list(x, "DEFAULT")')),
     m(4, "the cursor's bound", "tests/unit/common/base/test_cursor", ("common/base/cursor.c", "len > pgn_cursor_left(c)", "len > pgn_cursor_left(c) + 1")),
     # ---- 5: bombs ----
     m(5, "JSON is at most 32 deep", BOMBS + "test_json_is_at_most_32_deep", ("common/proto/json_decode.c", "MAX_DEPTH = 32", "MAX_DEPTH = 33")),
@@ -90,7 +96,7 @@ MUTATIONS = [
     m(8, "Redis' keys by service", ATTACKS + "test_strangers_on_the_backplane", (REDIS, "~prs:*", "~*")),
     m(8, "files only by the api's word", REST + "files.py::test_nginx_sends_the_files", (NGINX, "            internal;\n", "")),
     # ---- 9: browser ----
-    m(9, "Origin at the upgrade", BROWSER + "test_foreign_pages_get_no_socket", ("services/gateway/gw_conn.c", "if (!gw_http_origin_allowed(up->origin, up->host, gw->config->gateway_origins)) {", "if (0) {")),
+    m(9, "Origin at the upgrade", BROWSER + "test_foreign_pages_get_no_socket", ("services/gateway/gw_read.c", "if (!gw_http_origin_allowed(up->origin, up->host, gw->config->gateway_origins)) {", "if (0) {")),
     m(9, "strict CSP", BROWSER + "test_the_policy_of_every_page_is_strict", (NGINX, "script-src 'self'", "script-src 'self' 'unsafe-inline'")),
     m(9, "no frames around us", BROWSER + "test_the_policy_of_every_page_is_strict", (NGINX, "add_header X-Frame-Options DENY always;", "")),
     m(9, "no answers for foreign pages", BROWSER + "test_foreign_pages_read_no_answer_and_send_no_json", (NGINX, "add_header X-Frame-Options DENY always;", "add_header X-Frame-Options DENY always;\n        add_header Access-Control-Allow-Origin $http_origin always;")),
