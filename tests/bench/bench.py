@@ -37,7 +37,7 @@ class Options:
         self.peers = list(filter(None, env.get("PEERS", "").split(",")))
         self.silent = int(env.get("SILENT", "0"))
         self.resync_users, self.missed = int(env.get("RESYNC_USERS", "4000")), int(env.get("MISSED", "500"))
-        self.resync_limit = int(env.get("RESYNC_LIMIT", "90"))
+        self.resync_limit = int(env.get("RESYNC_LIMIT", "90"))  # ejabberd's; it would take many minutes
         self.fanout_rates = [int(n) for n in env.get("FANOUT", "5,10,40").split(",")]
 
     def wants(self, goal):

@@ -127,8 +127,14 @@ class Contender:
 
     def resync(self, users, missed, limit):
         """All come back at once, each with so many messages waiting."""
-        result = self.measured(self.imload("resync", users, missed, limit), limit + IMLOAD_LIMIT)
-        return result
+        return self.cut(self.measured(self.imload("resync", users, missed, limit), limit + IMLOAD_LIMIT), limit)
+
+    @staticmethod
+    def cut(r, limit):
+        """Not done in time is not lost: the rate until then counts."""
+        if r["lost"] and r["drain_s"] > limit * 0.9 and not r["failed"] and not r["doubled"]:
+            r["cut"], r["void"] = True, None
+        return r
 
 
 class MosquittoMqtt(Contender):
@@ -147,7 +153,7 @@ class EjabberdXmpp(Contender):
     def resync(self, users, missed, limit):
         senders = (users + 49) // 50
         self.server.fill_offline(senders, users, missed)
-        return self.measured(self.imload("resync", users, missed, limit, IMLOAD_FILLED="1"), limit + IMLOAD_LIMIT)
+        return self.cut(self.measured(self.imload("resync", users, missed, limit, IMLOAD_FILLED="1"), limit + IMLOAD_LIMIT), limit)
 
 
 class EjabberdMqtt(Contender):
@@ -241,6 +247,7 @@ class PigeonNative(Contender):
         r = self.load("resync", users, "--missed", missed, "--drain", limit, "--no-verify").finish(limit + IMLOAD_LIMIT)
         out, readers = self.figures(r), users - (users + 49) // 50
         complete = r["latency_ms"].get("catch_up", {}).get("count", 0)
+        out.pop("cpu_us_per_delivery", None)  # of the filling, not of the drain
         out.update(drain_s=r["catch_up_s"], complete=complete, delivered_per_s=round(complete * missed / max(r["catch_up_s"], 0.001)))
         if complete != readers:
             out["void"] = f"only {complete} of {readers} have everything after {limit} s"

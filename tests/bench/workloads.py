@@ -74,7 +74,7 @@ def fanout(contender, o):
 
 
 def resync(contender, o):
-    r = contender.resync(o.resync_users, o.missed, o.resync_limit)
+    r = contender.resync(o.resync_users, o.missed, o.resync_limit if contender.server_name == "ejabberd" else 300)
     return [] if r is None else [(f"resync {o.resync_users} x {o.missed}", r)]
 
 
