@@ -20,5 +20,18 @@ supervisor_pid() {
     if [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = runsvdir ]; then echo "$pid"; fi
 }
 
+# $fits: the profile of deploy/profiles for this machine, or none; $model, $mib. PIGEON_MODEL, PIGEON_MEMINFO: other files, for tests.
+fitting_profile() {
+    fits=none mib=0
+    model=$({ tr -d '\0' <"${PIGEON_MODEL:-/proc/device-tree/model}"; } 2>/dev/null) || model=
+    mib=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' "${PIGEON_MEMINFO:-/proc/meminfo}") / 1024))
+    case $model in
+    "Raspberry Pi 4"* | "Raspberry Pi Compute Module 4"*)
+        if [ $mib -lt 3000 ]; then fits=pi4-2gb; elif [ $mib -lt 6000 ]; then fits=pi4-4gb; else fits=pi4-8gb; fi
+        ;;
+    "Raspberry Pi 5"* | "Raspberry Pi Compute Module 5"*) if [ $mib -lt 3000 ]; then fits=pi4-2gb; else fits=pi5; fi ;;
+    esac
+}
+
 # A setting that was chosen at the first start: kept NAME
 kept() { sed -n "s/^$1=//p" "$data/run/ports" 2>/dev/null || true; }

@@ -5,6 +5,7 @@
 #   PIGEON_MQTT_PORT: port of MQTT clients (1883; 0: none; none in a cluster)
 #   PIGEON_TLS_PORT, PIGEON_MQTTS_PORT: ports where the gateway itself ends TLS (off when empty or 0), with PIGEON_TLS_CERTIFICATE and
 #   PIGEON_TLS_KEY (PEM files; when missing a self-signed one is made). docs/TLS.md
+#   PIGEON_PROFILE: one of deploy/profiles, or none; else the one that fits this Raspberry Pi. docs/PI.md
 # For a node of a cluster (deploy/cluster.sh sets these):
 #   PIGEON_SERVICES, PIGEON_SERVERS (what runs here), PIGEON_CLUSTER_NAME, PIGEON_CLUSTER_ADDRESS (NATS and Redis listen there),
 #   PIGEON_CLUSTER_GATEWAYS, PIGEON_CLUSTER_APIS ("address:port ..." behind Nginx), PIGEON_CLUSTER_PROXY (an Nginx before ours),
@@ -37,7 +38,21 @@ direct_port MQTT_PORT "${PIGEON_MQTT_PORT:-${PIGEON_GATEWAY_MQTT_PORT:-${mqtt_ke
 direct_port TLS_PORT "${PIGEON_TLS_PORT:-}" PIGEON_GATEWAY_TLS_PORT && tls_port=$port
 direct_port MQTTS_PORT "${PIGEON_MQTTS_PORT:-}" PIGEON_GATEWAY_MQTT_TLS_PORT && mqtts_port=$port
 certificate=${PIGEON_TLS_CERTIFICATE:-$(kept TLS_CERTIFICATE)} key=${PIGEON_TLS_KEY:-$(kept TLS_KEY)}
-printf 'BASE_PORT=%s\nHTTP_PORT=%s\nMQTT_PORT=%s\nTLS_PORT=%s\nMQTTS_PORT=%s\nTLS_CERTIFICATE=%s\nTLS_KEY=%s\n' "$base" "$http_port" "${mqtt_port:-0}" "$tls_port" "$mqtts_port" "$certificate" "$key" >"$data/run/ports"
+
+# What the machine bears: a profile's YAML goes into pigeon.yaml when that is made, the rest of it (its .env) counts at each start.
+profile=${PIGEON_PROFILE:-$(kept PROFILE)}
+if [ -z "$profile" ]; then
+    fitting_profile
+    profile=$fits
+    [ "$profile" = none ] || say "Profile:           $profile, as this is a $model with $mib MiB (another one: PIGEON_PROFILE)"
+fi
+redis_memory=64mb nats_pending=268435456 nats_memory='' arenas='' most_mib=''
+if [ "$profile" != none ]; then
+    [ -e "$root/deploy/profiles/$profile.env" ] ||
+        fail "there is no profile \"$profile\": $(cd "$root/deploy/profiles" && echo *.env | sed 's/\.env//g'), or none"
+    . "$root/deploy/profiles/$profile.env"
+fi
+printf 'PROFILE=%s\nBASE_PORT=%s\nHTTP_PORT=%s\nMQTT_PORT=%s\nTLS_PORT=%s\nMQTTS_PORT=%s\nTLS_CERTIFICATE=%s\nTLS_KEY=%s\n' "$profile" "$base" "$http_port" "${mqtt_port:-0}" "$tls_port" "$mqtts_port" "$certificate" "$key" >"$data/run/ports"
 nats_port=$base redis_port=$((base + 1)) gateway_port=$((base + 2)) api_port=$((base + 3))
 
 secret() { # NAME: makes it when missing
@@ -63,33 +78,48 @@ if [ -n "$tls_port$mqtts_port" ]; then
 fi
 [ -z "$gateway_env" ] || gateway_env="env PIGEON_GATEWAY_DIRECT_ADDRESS=${PIGEON_GATEWAY_DIRECT_ADDRESS:-0.0.0.0}$gateway_env"
 
+profile_rows() { # SECTION: what the profile sets there
+    [ "$profile" = none ] || awk -v s="$1:" '/^[a-z]/ {inside = $1 == s; next} inside' "$root/deploy/profiles/$profile.yaml"
+}
+profile_section() { # SECTION that the file below has not
+    [ -z "$(profile_rows "$1")" ] || printf '%s:\n%s\n' "$1" "$(profile_rows "$1")"
+}
 if [ ! -e "$data/pigeon.yaml" ]; then
-    cat >"$data/pigeon.yaml" <<-YAML
+    sed '/^$/d' >"$data/pigeon.yaml" <<-YAML
 	# Pigeon on this node. All settings with their defaults: docs/CONFIG.md. Check a change with
 	#   pigeon config check $data/pigeon.yaml
 	# and bring it into force with make down, make up.
+	# Profile: $profile
 	node:
 	  name: Pigeon
 	  data: "$data"
 	bus:
 	  url: nats://127.0.0.1:$nats_port
+	$(profile_rows bus)
 	cache:
 	  port: $redis_port
 	gateway:
 	  port: $gateway_port
 	  admin_port: $((base + 4))
+	$(profile_rows gateway)
 	message:
 	  admin_port: $((base + 5))
+	$(profile_rows message)
 	presence:
 	  admin_port: $((base + 6))
 	storage:
 	  admin_port: $((base + 7))
+	$(profile_rows storage)
 	api:
 	  port: $api_port
 	  admin_port: $((base + 8))
 	  registration: invite
 	  accel: true
+	$(profile_rows api)
+	$(profile_section limits)
 	YAML
+elif [ -n "${PIGEON_PROFILE:-}" ] && ! grep -qx "# Profile: $PIGEON_PROFILE" "$data/pigeon.yaml"; then
+    say "$data/pigeon.yaml is there already and stays as it is: compare it with deploy/profiles/$PIGEON_PROFILE.yaml"
 fi
 
 # What a cluster sets otherwise (deploy/cluster.sh): routes, TLS, how soon a peer without power is noticed.
@@ -115,7 +145,7 @@ render() { # TEMPLATE FILE
     sed -e "s|@DATA@|$data|g" -e "s|@HTTP_PORT@|$http_port|g" -e "s|@NATS_PORT@|$nats_port|g" -e "s|@REDIS_PORT@|$redis_port|g" \
         -e "s|@ADDRESS@|$address|g" -e "s|@NODE_NAME@|${PIGEON_CLUSTER_NAME:-pigeon}|g" \
         -e "s|@GATEWAYS@|$gateway_servers|" -e "s|@APIS@|$api_servers|" -e "s|@PROXY@|$proxy|" -e "s|@NEXT@|$next|" -e "s|@GATEWAY_WAIT@|$gateway_wait|" -e "s|@WEB@|${PIGEON_WEB:-$root/clients/web/dist}|g" \
-        -e "s|@USER_LINE@|$user_line|" -e "s|@FILES@|$files|" -e "s|@FILE_BYTES@|${file_bytes:-52428800}|" \
+        -e "s|@REDIS_MEMORY@|$redis_memory|" -e "s|@NATS_PENDING@|$nats_pending|" -e "s|@USER_LINE@|$user_line|" -e "s|@FILES@|$files|" -e "s|@FILE_BYTES@|${file_bytes:-52428800}|" \
         -e "s|@NATS_GATEWAY@|$(secret nats-gateway)|" -e "s|@NATS_MESSAGE@|$(secret nats-message)|" \
         -e "s|@NATS_PRESENCE@|$(secret nats-presence)|" -e "s|@NATS_STORAGE@|$(secret nats-storage)|" \
         -e "s|@NATS_API@|$(secret nats-api)|" -e "s|@NATS_CLI@|$(secret nats-cli)|" \
@@ -132,7 +162,14 @@ supervised() { # NAME COMMAND...: a runit service with its log
     dir=$data/run/sv/$name
     mkdir -p "$dir/log" "$data/log/$name"
     # A process group of its own: what a killed parent leaves behind (nginx's worker holds the port) goes with it.
-    printf '#!/bin/sh\nexec 2>&1\nulimit -n "$(ulimit -Hn)"\necho $$ >"%s/group"\nexec chpst -P %s\n' "$dir" "$*" >"$dir/run"
+    # A profile's cap is on what a process has for itself (RLIMIT_DATA): one that runs wild ends, and is started again.
+    most=$(printf '%s\n' $most_mib | sed -n "s/^$name=//p")
+    {
+        printf '#!/bin/sh\nexec 2>&1\nulimit -n "$(ulimit -Hn)"\n'
+        [ -z "$arenas" ] || echo "export MALLOC_ARENA_MAX=$arenas"
+        [ -z "$nats_memory" ] || [ "$name" != nats ] || echo "export GOMEMLIMIT=$nats_memory"
+        printf 'echo $$ >"%s/group"\nexec chpst -P %s%s\n' "$dir" "${most:+-d $((most * 1048576)) }" "$*"
+    } >"$dir/run"
     printf '#!/bin/sh\nkill -KILL "-$(cat "%s/group")" 2>/dev/null\nexit 0\n' "$dir" >"$dir/finish"
     printf '#!/bin/sh\nexec svlogd -tt "%s"\n' "$data/log/$name" >"$dir/log/run"
     printf 's1000000\nn5\n' >"$data/log/$name/config"

@@ -161,6 +161,19 @@ static void check_civetweb(struct doctor *d)
                    version);
 }
 
+/* The profile that deploy/make-config.sh took (docs/PI.md). */
+static void check_profile(struct doctor *d)
+{
+    char path[1024], line[256], profile[64];
+    snprintf(path, sizeof path, "%s/run/ports", d->c->config->node_data);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "PROFILE=%63[a-z0-9-]", profile) == 1 && strcmp(profile, "none") != 0)
+            doctor_say(d, GOOD, "profile: %s", profile);
+    if (f)
+        fclose(f);
+}
+
 int cli_doctor(struct cli *c)
 {
     struct doctor d = {.c = c};
@@ -172,6 +185,7 @@ int cli_doctor(struct cli *c)
     check_secrets(&d);
     check_disk(&d);
     check_limits(&d);
+    check_profile(&d);
     doctor_clock(&d);
     doctor_processor(&d);
     doctor_nats(&d);
