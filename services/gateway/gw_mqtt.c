@@ -297,17 +297,34 @@ void gw_mqtt_bye(struct gw_conn *c, const char *code)
     gw_mqtt_close(c, reason, NULL);
 }
 
+/* A client without a keep alive: over TCP the kernel asks (gw_mqtt_accepted), inside WebSocket frames we do, as other clients are asked. */
+static uint64_t beat_unasked(struct gw_conn *c, uint64_t silent_ms)
+{
+    uint64_t beat = (uint64_t)c->gw->config->gateway_heartbeat_s * 1000;
+    if (!c->mqtt->ws)
+        return LOOK_MS;
+    if (silent_ms >= beat * 5 / 2) {
+        gw_count(GW_M_DEAD, 1);
+        gw_conn_drop(c);
+        return 0;
+    }
+    if (silent_ms >= beat * 3 / 2 && !c->pinged) {
+        c->pinged = true;
+        gw_write_ping(c);
+    }
+    return (c->pinged ? beat * 5 / 2 : beat * 3 / 2) - silent_ms;
+}
+
 uint64_t gw_mqtt_beat(struct gw_conn *c, uint64_t silent_ms)
 {
-    struct gw_mqtt *m = c->mqtt;
-    uint64_t bound = (uint64_t)m->keep_alive_s * 1500;
+    uint64_t bound = (uint64_t)c->mqtt->keep_alive_s * 1500;
     if (bound && silent_ms >= bound) {
         gw_count(GW_M_DEAD, 1);
         gw_mqtt_close(c, GW_MQTT_KEEP_ALIVE_TIMEOUT, NULL);
         return 0;
     }
-    uint64_t next = bound ? bound - silent_ms : LOOK_MS;
-    next = gw_mqtt_session_due(c, next);
+    gw_mqtt_session_due(c);
+    uint64_t next = bound ? bound - silent_ms : beat_unasked(c, silent_ms);
     return next > LOOK_MS ? LOOK_MS : next;
 }
 

@@ -25,6 +25,7 @@ enum {
     GW_MQTT_ALIAS_MAX = 16,     /* topic aliases that a client may use */
     GW_MQTT_RECEIVE_MAX = 1000, /* publishes of one client that wait for their answer */
     GW_MQTT_FILTERS_MAX = 64,   /* filters below inbox/ of one session */
+    GW_MQTT_WATCHES_MAX = 200,  /* filters of presence: what storage keeps of a session stays below its bound */
 };
 #define GW_MQTT_NEVER UINT32_MAX /* a session expiry */
 

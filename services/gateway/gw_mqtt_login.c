@@ -12,9 +12,12 @@
 #include "services/gateway/gw_mqtt_session.h"
 #include "services/gateway/gw_mqtt_will.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { LOGIN_TIMEOUT_MS = 15000, PASSWORD_MAX = 1024 };
 
@@ -226,6 +229,18 @@ void gw_mqtt_checked(struct gw_conn *c, const uint8_t hash[PGN_HASH_BYTES], cons
     gw_mqtt_session_begin(c, s);
 }
 
+/* Without a keep alive nothing says that a client is gone: the kernel looks, from a minute on. */
+static void ask_kernel(struct gw_conn *c)
+{
+    static const int on = 1, idle_s = 60, every_s = 20, times = 3;
+    if (c->mqtt->keep_alive_s || c->mqtt->ws)
+        return;
+    (void)setsockopt(c->io.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(c->io.fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    (void)setsockopt(c->io.fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
+    (void)setsockopt(c->io.fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times);
+}
+
 void gw_mqtt_accepted(struct gw_conn *c)
 {
     struct gw_mqtt *m = c->mqtt;
@@ -249,6 +264,7 @@ void gw_mqtt_accepted(struct gw_conn *c)
     gw_mqtt_login_free(&m->more->login);
     gw_mqtt_more_trim(m);
     gw_mqtt_will_cancel(c);
+    ask_kernel(c);
     pgn_timer_start(c->gw->loop, &c->timer, gw_mqtt_beat(c, 0));
     if (present)
         gw_mqtt_session_resume(c);

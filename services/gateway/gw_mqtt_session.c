@@ -141,11 +141,10 @@ void gw_mqtt_session_moved(struct gw_conn *c)
         pgn_timer_start(c->gw->loop, &c->timer, SAVE_MS);
 }
 
-uint64_t gw_mqtt_session_due(struct gw_conn *c, uint64_t next_ms)
+void gw_mqtt_session_due(struct gw_conn *c)
 {
     if (c->mqtt->moved)
         save(c, true, 0, NULL);
-    return next_ms;
 }
 
 static void remove_it(struct gw_conn *c, char *user, char *device, pgn_rpc_done *done)

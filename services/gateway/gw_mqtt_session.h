@@ -16,7 +16,6 @@ void gw_mqtt_session_end(struct gw_conn *c);
 typedef void gw_mqtt_saved(struct gw_conn *c, uint32_t number, int error);
 void gw_mqtt_session_save(struct gw_conn *c, uint32_t number, gw_mqtt_saved *done);
 void gw_mqtt_session_moved(struct gw_conn *c); /* the cursor moved */
-/* Writes it when that is due; the milliseconds until the next heartbeat, at most next_ms. */
-uint64_t gw_mqtt_session_due(struct gw_conn *c, uint64_t next_ms);
+void gw_mqtt_session_due(struct gw_conn *c);   /* a heartbeat: writes it when it moved */
 
 #endif

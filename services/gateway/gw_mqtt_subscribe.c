@@ -239,9 +239,10 @@ static void take_filter(struct gw_conn *c, struct gw_mqtt_asked *a, struct row *
     enum gw_mqtt_reason reason = gw_mqtt_parse_filter(f->filter, &parsed);
     uint8_t qos = f->qos ? 1 : 0; /* 3.9.3: less than asked may be granted */
     bool presence = !reason && parsed.places == GW_MQTT_PRESENCE;
+    uint8_t places = presence ? GW_MQTT_PRESENCE : GW_MQTT_FROM_USER | GW_MQTT_IN_CONV;
     if (presence)
         qos = 0;
-    else if (!reason && gw_mqtt_subs_count(m->subs, GW_MQTT_FROM_USER | GW_MQTT_IN_CONV) >= GW_MQTT_FILTERS_MAX)
+    if (!reason && gw_mqtt_subs_count(m->subs, places) >= (presence ? GW_MQTT_WATCHES_MAX : GW_MQTT_FILTERS_MAX))
         reason = GW_MQTT_QUOTA;
     r->code = reason ? (uint8_t)reason : qos;
     r->options = (uint8_t)(qos | (f->no_local ? GW_MQTT_OPT_NO_LOCAL : 0) | (f->retain_as_published ? GW_MQTT_OPT_AS_PUBLISHED : 0) |
