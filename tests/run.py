@@ -109,13 +109,14 @@ SUITES = [
     pytest("integration-asan", "asan", ["tests/integration", "tests/api", "tests/cli"], options=["--ignore=tests/cli/test_load.py"]),  # its faults are planted in debug
     pytest("security", "debug", ["tests/security"]),
     pytest("mqtt", "debug", ["tests/mqtt"], [MQTT_JS]),
+    pytest("mqtt-asan", "asan", ["tests/mqtt"], [MQTT_JS]),
     sim(),
     pytest("stack", "release", ["tests/stack"], [WEB]),
     pytest("cluster", "release", ["tests/cluster"], [WEB]),
     pytest("churn", "debug", ["tests/churn"], [["make", "-s", f"PROFILE={p}", f"-j{JOBS}", f"build/{p}/pigeon-gateway"] for p in ("tsan", "asan")]),
 ]
 
-EXTRA = {"cluster", "churn"}  # beyond the 20 minutes of `make test`: only when named, as .ci/run does
+EXTRA = {"cluster", "churn", "mqtt-asan"}  # beyond the 20 minutes of `make test`: only when named, as .ci/run does
 
 
 def run(suite):

@@ -62,6 +62,17 @@ def node(tmp_path_factory, certificate):
         cluster.down()
 
 
+@pytest.fixture(scope="session")
+def mortal(tmp_path_factory, certificate):
+    """One for all tests that kill its gateway, and start it again."""
+    cluster = Node(tmp_path_factory.mktemp("mortal"), certificate, {"PIGEON_LOG_LEVEL": "info"})
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        cluster.down()
+
+
 @pytest.fixture
 def fresh(tmp_path, certificate):
     """A cluster of the test's own: fresh(settings); tests may kill its parts."""

@@ -78,10 +78,9 @@ def test_mosquitto_pub_is_told(node, people):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_a_library_comes_back_and_has_what_it_missed(fresh, crew, talkers, library):
+def test_a_library_comes_back_and_has_what_it_missed(mortal, crew, talkers, library):
     """The gateway is killed and stays away while someone writes; the library connects again by itself."""
-    node = fresh({"PIGEON_LOG_LEVEL": "info"})
-    people = crew(node)
+    node, people = mortal, crew(mortal)
     alice, (bob,) = people.native("alice"), people.add("bob")
     talk = node.talk(talkers[library], node.mqtt_url("tcp"), 5, bob, people.tokens[bob], "phone", 0, "inbox/#", "-", 99)
     try:
@@ -103,12 +102,11 @@ def test_a_library_comes_back_and_has_what_it_missed(fresh, crew, talkers, libra
         talk.stdout.close()
 
 
-def test_paho_publishes_twice_nothing_while_the_gateway_dies(fresh, crew):
+def test_paho_publishes_twice_nothing_while_the_gateway_dies(mortal, crew):
     """QoS 2 from paho under kill -9 between PUBLISH and PUBCOMP, over and over: each message is stored exactly once."""
     import paho.mqtt.client as mqtt
 
-    node = fresh({"PIGEON_LOG_LEVEL": "info"})
-    people = crew(node)
+    node, people = mortal, crew(mortal)
     people.native("alice")
     alice, bob = people.add("alice", "bob")
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "phone", protocol=mqtt.MQTTv311, clean_session=False)

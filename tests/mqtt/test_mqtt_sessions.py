@@ -39,6 +39,33 @@ def test_a_password_or_a_token(node, people, version):
     assert c.connect(None, None, client_id="phone").reason in (bad_login, unauthorized)
 
 
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_session_of_someone_with_a_password(node, people, version):
+    """Each CONNECT with a password is a new login of the device; the session is the device's, and goes on."""
+    user, alice = people.prefix + "-new", people.native("alice")
+    node.rest("POST", "/v1/register", {"user": user, "password": PASSWORD, "name": "New"})
+    more = {"client_id": "phone", "clean": False, **({"properties": KEEP} if version == 5 else {})}
+    first = people.raw(version)
+    assert (first.connect(user, PASSWORD, **more).present, first.subscribe("inbox/#")) == (0, [1])
+    alice.send(user, "live")
+    first.message("live")
+    first.disconnect()
+    alice.send(user, "missed")
+    second = people.raw(version)
+    assert second.connect(user, PASSWORD, **more).present == 1
+    second.message("missed")
+    third = people.raw(version)
+    assert third.connect(user, PASSWORD, **more).present == 1
+    assert second.ended() == (0x8e if version == 5 else None)
+    alice.send(user, "last")
+    while third.message().payload != "last":
+        pass
+    second = people.raw(version)
+    assert second.connect(user, PASSWORD, client_id="a client id with blanks, and longer than a device's name").reason == 0
+    assert second.published(f"u/{alice.user}", "two devices") == 0
+    assert third.published(f"u/{alice.user}", "both at once") == 0
+
+
 def test_an_empty_client_id(people):
     (bob,) = people.add("bob")
     c = people.raw(5)
@@ -397,10 +424,9 @@ def test_a_new_session_uses_packet_ids_anew(people, version, before):
 
 @pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("kill_at", ["publish", "pubrec", "pubrel"])
-def test_qos_2_and_a_killed_gateway(fresh, crew, version, kill_at):
+def test_qos_2_and_a_killed_gateway(mortal, crew, version, kill_at):
     """kill -9 behind each step; the client goes on as the standard has it. Stored exactly once."""
-    node = fresh({"PIGEON_LOG_LEVEL": "info"})
-    people = crew(node)
+    node, people = mortal, crew(mortal)
     alice, (bob,) = people.native("alice"), people.add("bob")
     more = {"clean": False, **({"properties": KEEP} if version == 5 else {})}
     c = people.mqtt(bob, version, **more)
