@@ -3,6 +3,7 @@
 
 ## make up              installs what is missing, builds, starts Pigeon, waits until it is ready
 ##                      PIGEON_HTTP_PORT=8080 PIGEON_MQTT_PORT=1883 (0: none) PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
+##                      PIGEON_PROFILE=pi4-2gb|pi4-4gb|pi4-8gb|pi5|none, else by the machine: docs/PI.md
 ##                      TLS at the gateway: PIGEON_TLS_PORT=8443 PIGEON_MQTTS_PORT=8883, docs/TLS.md
 up:
 	@deploy/install.sh build web run
@@ -110,7 +111,10 @@ debian12-test debian12-up:
 	@tests/roots/debian.sh bookworm $(@:debian12-%=%)
 debian13-test debian13-up:
 	@tests/roots/debian.sh trixie $(@:debian13-%=%)
-.PHONY: arm64-test debian12-test debian12-up debian13-test debian13-up
+## make pages16k-test   stores and units on pages of 16 KiB, as a Raspberry Pi 5 has them
+pages16k-test:
+	@tests/roots/pages16k.sh
+.PHONY: pages16k-test arm64-test debian12-test debian12-up debian13-test debian13-up
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 ## make clean           removes build/

@@ -10,6 +10,7 @@ step format clang-format-14 --dry-run -Werror $sources
 step layers python3 tests/lint/layers.py
 step subjects python3 tests/lint/subjects.py
 step text python3 tests/lint/text.py
+step machine python3 tests/lint/machine.py
 make -s CI=1 PROFILE=debug -j"$(nproc)" services unit-build >/dev/null || status=1
 step documents sh -c 'build/debug/pigeon config doc | diff -u docs/CONFIG.md - && python3 tests/lint/metrics.py --check'
 step cppcheck cppcheck -q -j"$(nproc)" --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
