@@ -155,6 +155,7 @@ class Run:
                     self.one_server(number, kind, mine)
 
     def close(self):
+        contenders.Load.end_all()
         self.stop()
         shutil.rmtree(self.work, ignore_errors=True)
         self.raw.close()

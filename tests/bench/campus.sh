@@ -12,6 +12,7 @@ export PIGEON_DATA="$work/var" PIGEON_HTTP_PORT="${PIGEON_HTTP_PORT:-8190}" PIGE
 make -s PROFILE=release -j"$(nproc)" services
 deploy/up.sh >"$out/up.txt"
 trap 'deploy/down.sh >/dev/null 2>&1; rm -rf "$work"' EXIT
+trap 'exit 143' INT TERM
 
 supervisor=$(cat "$PIGEON_DATA/run/supervisor.pid")
 family() { # PID: it and all below it

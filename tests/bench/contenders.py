@@ -18,13 +18,14 @@ IMLOAD_LIMIT = 420
 
 class Load:
     """One running generator. Its first line says that all are logged in; the last one is the result."""
+    running = set()
 
     def __init__(self, command, env, log):
         self.log = log
         with open(log, "ab") as err:
             self.process = subprocess.Popen(machine.on_core(machine.LOAD_CORE, command), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err,
                                             start_new_session=True, text=True)
-        self.lines = []
+        Load.running.add(self)
 
     def line(self, seconds):
         """The next line, or None when it ended."""
@@ -53,8 +54,15 @@ class Load:
             return f.read()[-300:].strip().replace("\n", "; ")
 
     def end(self):
+        Load.running.discard(self)
         machine.end(self.process)
         self.process.stdout.close()
+
+    @staticmethod
+    def end_all():
+        """What an interruption has left."""
+        for load in list(Load.running):
+            load.end()
 
 
 class Contender:

@@ -95,7 +95,7 @@ def plain(m, contender, users):
 
 def saturated(m, contender):
     """The most it delivered in any of the fan-out's rates."""
-    found = [m.of("P4", contender, f"fanout 4000 at {rate}/s", "delivered_per_s") for rate in (5, 10, 20, 40, 80, 120)]
+    found = [m.of("P4", contender, f"fanout 4000 at {rate}/s", "delivered_per_s") for rate in (5, 10, 40, 80, 160)]
     return max((v for v in found if v is not None), default=None)
 
 

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -20,7 +21,10 @@ def _script(run, goal, command, env=None, limit=2700):
     except subprocess.TimeoutExpired:
         out = ""
     finally:
-        machine.end(process, 60)
+        if process.poll() is None:  # late, or we are interrupted: it takes down what it has started itself
+            for pid in machine.session(process.pid):
+                os.kill(pid, signal.SIGTERM)
+        machine.end(process, 90)
     if process.returncode:
         run.put(kind="failed", round=1, goal=goal, contender="pigeon", why=f"exit code {process.returncode}: {out[-300:]}")
         say(f"{goal}: exit code {process.returncode}: {out[-300:]}")

@@ -79,6 +79,7 @@ class Quick:
             self.own.append(contenders.PigeonMqtt(pigeon, log))
 
     def stop(self):
+        contenders.Load.end_all()
         for server in reversed(self.started):
             server.stop()
         shutil.rmtree(self.work, ignore_errors=True)

@@ -63,13 +63,17 @@ def pairs(contender, o):
 
 
 def fanout(contender, o):
-    found = []
-    for rate in o.fanout_rates:
+    """At rising rates; who keeps pace with the last one is asked for twice as much."""
+    found, rates = [], list(o.fanout_rates)
+    while rates:
+        rate = rates.pop(0)
         r = contender.fanout(FANOUT_USERS, rate, o.secs)
         if r is None:
             break
         found.append((f"fanout {FANOUT_USERS} at {rate}/s", r))
         quiet(contender.server)
+        if not rates and 40 <= rate < 160 and not r["void"] and r["delivered_per_s"] > 0.85 * rate * FANOUT_USERS:
+            rates.append(rate * 2)
     return found
 
 
