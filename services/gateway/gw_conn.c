@@ -22,8 +22,8 @@
 #include <unistd.h>
 
 enum {
-    CLOSE_MS = 2000,     /* for the peer's close frame */
-    FLUSH_MS = 3000,     /* to take what was said last */
+    CLOSE_MS = 2000, /* for the peer's close frame */
+    FLUSH_MS = 3000, /* to take what was said last */
 };
 
 enum timeout { NONE, KEEP, HELLO_TIME, HEARTBEAT, CLOSE_TIME, FLUSH_TIME };

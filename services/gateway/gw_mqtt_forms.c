@@ -16,11 +16,11 @@ static struct gw_mqtt_str str(const char *s)
 
 static struct gw_mqtt_str number(uint64_t v, char text[NUMBER_MAX])
 {
-    char *at = text + NUMBER_MAX;
+    size_t at = NUMBER_MAX;
     do
-        *--at = (char)('0' + v % 10);
+        text[--at] = (char)('0' + v % 10);
     while ((v /= 10) != 0);
-    return (struct gw_mqtt_str){at, (size_t)(text + NUMBER_MAX - at)};
+    return (struct gw_mqtt_str){&text[at], NUMBER_MAX - at};
 }
 
 static struct gw_mqtt_str topic_of(const char *first, const char *name, char text[TOPIC_MAX])

@@ -175,7 +175,7 @@ static bool credentials(struct gw_conn *c, const struct gw_mqtt_connect *k)
 {
     struct gw_mqtt_login *l = c->mqtt->more->login;
     bool token = k->password.data && looks_like_token(k->password);
-    if (!k->password.len || k->password.len > PASSWORD_MAX || memchr(k->password.data, 0, k->password.len))
+    if (!k->password.data || !k->password.len || k->password.len > PASSWORD_MAX || memchr(k->password.data, 0, k->password.len))
         return false;
     if (k->user.data && k->user.len <= PGN_USER_MAX)
         memcpy(l->user, k->user.data, k->user.len);

@@ -31,7 +31,7 @@ static bool level(struct gw_mqtt_str *rest, struct gw_mqtt_str *ret)
 /* The last level: + for anybody, or a name that is valid where it stands. */
 static enum gw_mqtt_reason last_level(struct gw_mqtt_str *rest, struct gw_mqtt_parsed *p)
 {
-    struct gw_mqtt_str name, more;
+    struct gw_mqtt_str name = {0}, more;
     if (!level(rest, &name) || level(rest, &more))
         return GW_MQTT_NOT_AUTHORIZED;
     if (is(name, "+") || is(name, "#"))
@@ -47,7 +47,7 @@ static enum gw_mqtt_reason last_level(struct gw_mqtt_str *rest, struct gw_mqtt_p
 
 enum gw_mqtt_reason gw_mqtt_parse_filter(struct gw_mqtt_str filter, struct gw_mqtt_parsed *ret)
 {
-    struct gw_mqtt_str rest = filter, first, second;
+    struct gw_mqtt_str rest = filter, first = {0}, second = {0};
     if (gw_mqtt_filter_shared(filter))
         return GW_MQTT_NO_SHARED;
     if (!gw_mqtt_filter_valid(filter))
