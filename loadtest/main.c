@@ -67,6 +67,7 @@ static void start_worker(struct parent *p, uint32_t process)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
     run = (struct ld_run){.o = &p->o,
                           .mode = p->o.mode,
                           .shared = p->shared,

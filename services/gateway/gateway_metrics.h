@@ -47,7 +47,7 @@ PGN_METRIC(TLS_WAITING, PGN_GAUGE, "gateway_tls_waiting", "", "TLS handshakes th
 PGN_METRIC(TLS_OPENSSL, PGN_GAUGE, "gateway_tls_openssl", "", "sockets that OpenSSL has an object for: in handshake, TLS 1.2")
 PGN_METRIC(TLS_HANDSHAKES, PGN_COUNTER, "gateway_tls_handshakes_total", "", "TLS handshakes that were completed")
 PGN_METRIC(TLS_RESUMED, PGN_COUNTER, "gateway_tls_resumed_total", "", "of those, by a ticket")
-PGN_METRIC(TLS_FAILED, PGN_COUNTER, "gateway_tls_failed_total", "", "TLS handshakes that failed, or were given up")
+PGN_METRIC(TLS_FAILED, PGN_COUNTER, "gateway_tls_failed_total", "", "TLS handshakes that were begun and came to nothing")
 PGN_METRIC(TLS_REFUSED, PGN_COUNTER, "gateway_tls_refused_total", "", "sockets closed at once: limits.tls_handshakes")
 PGN_METRIC(TLS_BROKEN, PGN_COUNTER, "gateway_tls_broken_total", "", "sockets closed for a record that was not right")
 PGN_METRIC(TLS_RELOADS, PGN_COUNTER, "gateway_tls_reloads_total", "", "certificates read again")

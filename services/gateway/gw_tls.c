@@ -62,6 +62,8 @@ void gw_tls_new(struct gw_conn *c, bool mqtt)
 static void forget(struct gw_conn *c)
 {
     struct gw_tls *t = c->tls;
+    if (t->state < GW_TLS_OPEN && (t->ssl || t->in.len || t->ended))
+        gw_count(GW_M_TLS_FAILED, 1); /* not those who only looked whether somebody listens */
     gw_tls_shake_leave(t);
     if (t->ssl)
         c->gw->tls->objects--;
@@ -254,7 +256,8 @@ static void keep(struct gw_tls *t, const uint8_t *data, size_t len)
 
 static void broken(struct gw_tls *t, int alert)
 {
-    gw_count(t->state < GW_TLS_OPEN ? GW_M_TLS_FAILED : GW_M_TLS_BROKEN, 1);
+    if (t->state >= GW_TLS_OPEN)
+        gw_count(GW_M_TLS_BROKEN, 1);
     t->alert = (uint8_t)alert;
     t->ended = true;
 }
@@ -361,8 +364,8 @@ static bool handshake_bytes(struct gw_tls *t, const uint8_t *data, size_t len)
 static void refuse_plain(struct gw_conn *c)
 {
     static const struct gw_http_refusal plain = {400, "this port speaks TLS: use wss:// or https://", NULL};
+    c->tls->ended = true;
     forget(c);
-    gw_count(GW_M_TLS_FAILED, 1);
     gw_conn_refuse_http(c, &plain, 0);
 }
 

@@ -17,7 +17,7 @@
 
 #include <sys/uio.h>
 
-enum { GW_TLS_STARTED = 512, GW_TLS_SLOW_MS = 3000 };
+enum { GW_TLS_STARTED = 1024, GW_TLS_SLOW_MS = 5000 };
 
 /* gateway.tls is made when there is a TLS listener. PGN_E_INVALID, PGN_E_IO after logging why. */
 int gw_tls_start(struct gateway *gw) PGN_MUST_USE;

@@ -86,28 +86,33 @@ static bool use_key(const struct gw_tls_ticket_key *k, uint8_t *iv, EVP_CIPHER_C
     return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->cipher, iv, encrypt) == 1 && EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
+/* keys[0] is the next period's (another node's clock may be ahead), keys[1] this one's, keys[2] the last one's. */
+static void renew_keys(struct gw_tls_context *t)
+{
+    uint64_t period = pgn_wall_ms() / 1000 / GW_TLS_TICKET_S;
+    if (t->keys_period == period + 1)
+        return;
+    t->keys_period = period + 1; /* 0: none yet */
+    for (uint64_t i = 0; i < PGN_COUNT(t->keys); i++)
+        gw_tls_ticket_key(t->master, period + 1 - i, &t->keys[i]);
+}
+
 /* OpenSSL's callback: 1 goes on, 0 no ticket or none of ours, 2 ours, but it is to be renewed. */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
 {
-    const struct gw_tls_context *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    uint64_t period = pgn_wall_ms() / 1000 / GW_TLS_TICKET_S;
-    struct gw_tls_ticket_key k;
-    int result = 0;
+    struct gw_tls_context *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     if (SSL_version(ssl) < TLS1_3_VERSION)
         return 0;
+    renew_keys(t);
     if (encrypt) {
-        gw_tls_ticket_key(t->master, period, &k);
-        memcpy(name, k.name, sizeof k.name);
+        memcpy(name, t->keys[1].name, sizeof t->keys[1].name);
         pgn_random(iv, 16);
-        result = use_key(&k, iv, cipher, mac, 1) ? 1 : -1;
+        return use_key(&t->keys[1], iv, cipher, mac, 1) ? 1 : -1;
     }
-    for (uint64_t p = period + 1; !encrypt && !result && p + 2 > period; p--) { /* another node's clock may be ahead */
-        gw_tls_ticket_key(t->master, p, &k);
-        if (memcmp(name, k.name, sizeof k.name) == 0)
-            result = !use_key(&k, iv, cipher, mac, 0) ? -1 : p == period ? 1 : 2;
-    }
-    explicit_bzero(&k, sizeof k);
-    return result;
+    for (size_t i = 0; i < PGN_COUNT(t->keys); i++)
+        if (memcmp(name, t->keys[i].name, sizeof t->keys[i].name) == 0)
+            return !use_key(&t->keys[i], iv, cipher, mac, 0) ? -1 : i == 2 ? 2 : 1;
+    return 0;
 }
 
 /* The file is optional; a wrong one is not. */
@@ -188,7 +193,8 @@ static bool harden(SSL_CTX *x, bool aes)
 {
     SSL_CTX_set_options(x, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(x, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(x, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                            SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(x, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(x, 2 * GW_TLS_TICKET_S);
     return SSL_CTX_set_min_proto_version(x, TLS1_2_VERSION) == 1 && SSL_CTX_set_num_tickets(x, 1) == 1 &&
@@ -301,4 +307,5 @@ void gw_tls_context_release(struct gw_tls_context *t)
     SSL_CTX_free(t->now);
     t->now = NULL;
     explicit_bzero(t->master, sizeof t->master);
+    explicit_bzero(t->keys, sizeof t->keys);
 }

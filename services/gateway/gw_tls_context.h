@@ -25,6 +25,11 @@ struct gw_tls_stamp {
     ino_t inode;
 };
 
+/* A ticket key of a period of GW_TLS_TICKET_S seconds: its name, and keys for AES-256 and HMAC-SHA-256. */
+struct gw_tls_ticket_key {
+    uint8_t name[16], cipher[32], mac[32];
+};
+
 /* What OpenSSL tells during handshakes, and what the context tells. */
 struct gw_tls_hooks {
     void (*secret)(const SSL *ssl, const char *line); /* a line of the key log format */
@@ -41,6 +46,8 @@ struct gw_tls_context {
     struct gw_tls_stamp stamps[2]; /* of certificate and key as they were last read */
     struct pgn_timer look;         /* at the files */
     uint8_t master[GW_TLS_MASTER];
+    struct gw_tls_ticket_key keys[3];
+    uint64_t keys_period;
 };
 
 /* PGN_E_INVALID after logging why. */
@@ -48,10 +55,7 @@ int gw_tls_context_init(struct gw_tls_context *t, const struct pgn_config *confi
                         const struct gw_tls_hooks *hooks) PGN_MUST_USE;
 void gw_tls_context_release(struct gw_tls_context *t);
 
-/* A ticket key of a period of GW_TLS_TICKET_S seconds: its name, and keys for AES-256 and HMAC-SHA-256. Pure. */
-struct gw_tls_ticket_key {
-    uint8_t name[16], cipher[32], mac[32];
-};
+/* Pure. */
 void gw_tls_ticket_key(const uint8_t master[GW_TLS_MASTER], uint64_t period, struct gw_tls_ticket_key *ret);
 
 /* The suites in order of preference. Pure. */

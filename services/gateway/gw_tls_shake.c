@@ -141,7 +141,6 @@ static void begin(struct gw_tls_all *all, struct gw_tls *t)
 static void failed(struct gw_tls *t)
 {
     struct gw_conn *c = t->conn;
-    gw_count(GW_M_TLS_FAILED, 1);
     t->bye = true; /* OpenSSL has said why */
     (void)gw_tls_send(c, NULL, 0);
     gw_conn_drop(c);

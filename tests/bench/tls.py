@@ -38,11 +38,11 @@ class Node:
         how = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "ec" else ["rsa:2048"]
         subprocess.run(["openssl", "req", "-x509", "-newkey", *how, "-nodes", "-days", "9", "-subj", "/CN=localhost", "-out", pem[0], "-keyout", pem[1]], check=True, capture_output=True)
         os.chmod(pem[1], 0o600)
-        self.env = {**os.environ, **LIFTED, "PIGEON_DATA": self.data, "PIGEON_HTTP_PORT": str(HTTP), "PIGEON_TLS_PORT": str(TLS), "PIGEON_TLS_CERTIFICATE": pem[0],
+        self.env = {**os.environ, **LIFTED, "PIGEON_DATA": self.data, "PIGEON_HTTP_PORT": str(HTTP), "PIGEON_MQTT_PORT": "0", "PIGEON_PROFILE": "none", "PIGEON_TLS_PORT": str(TLS), "PIGEON_TLS_CERTIFICATE": pem[0],
                     "PIGEON_TLS_KEY": pem[1], "PIGEON_CPUS": "0", "PIGEON_BUILD": BUILD, **settings}
         subprocess.run([os.path.join(ROOT, "deploy/up.sh")], env=self.env, check=True, stdout=subprocess.DEVNULL)
         with open(os.path.join(self.data, "run/ports"), encoding="ascii") as f:
-            self.base = int(f.readline().split("=")[1])
+            self.base = next(int(line.split("=")[1]) for line in f if line.startswith("BASE_PORT="))
         conf = os.path.join(self.data, "run/nginx/nginx.conf")
         with open(conf, encoding="utf-8") as f:
             text = f.read()

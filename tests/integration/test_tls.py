@@ -11,10 +11,10 @@ import time
 import pytest
 from client import Client
 from cluster import Cluster, wait_until
-from websockets.sync.client import connect
 
 TLS, MQTTS = 9, 10  # ports of the cluster's block
-HELLO = "gateway_tls_handshakes_total"
+UPGRADE = (b"GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+           b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: pigeon.v1.json\r\n\r\n")
 
 
 def make_certificate(folder, name="a", kind="ec"):
@@ -72,13 +72,67 @@ def context_of(cluster, version=None, ciphers=None, alpn=None):
     return context
 
 
-def url_of(cluster):
-    return f"wss://127.0.0.1:{cluster.base + TLS}/v1/ws"
+class Tunnel:
+    """TLS by one thread, and a plain socket to talk through: Python's ssl does not bear a reader and a writer at once, which websockets has."""
+
+    def __init__(self, cluster, context=None):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.talk = (context or context_of(cluster)).wrap_bio(self.incoming, self.outgoing, server_hostname="127.0.0.1")
+        self.tcp = socket.create_connection(("127.0.0.1", cluster.base + TLS), timeout=20)
+        shake(self)
+        with socket.create_server(("127.0.0.1", 0)) as door:  # no socketpair: websockets sets TCP's options
+            self.plain = socket.create_connection(door.getsockname())
+            self.inner = door.accept()[0]
+        threading.Thread(target=self.pump, daemon=True).start()
+
+    def pump(self):
+        try:
+            while True:
+                ready = select.select([self.inner, self.tcp], [], [])[0]
+                if self.inner in ready:
+                    data = self.inner.recv(65536)
+                    if not data:
+                        break
+                    self.talk.write(data)
+                    self.tcp.sendall(self.outgoing.read())
+                if self.tcp in ready:
+                    data = self.tcp.recv(65536)
+                    self.incoming.write(data)
+                    while data:
+                        try:
+                            data = self.talk.read(65536)
+                            self.inner.sendall(data)
+                        except ssl.SSLWantReadError:
+                            break
+                    if not data:
+                        break
+        except (OSError, ssl.SSLError):
+            pass
+        self.inner.close()
+        self.tcp.close()
 
 
-def join(cluster, *names, context=None, **options):
-    tokens = cluster.add_users(*names)
-    return [Client(url_of(cluster), tokens[n], ssl=context or context_of(cluster), **options) for n in names]
+def shake(peer):
+    """The handshake of something with tcp, talk, incoming and outgoing."""
+    while True:
+        try:
+            peer.talk.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            peer.tcp.sendall(peer.outgoing.read())
+            data = peer.tcp.recv(65536)
+            assert data, "the server went away"
+            peer.incoming.write(data)
+    peer.tcp.sendall(peer.outgoing.read())
+
+
+def join(cluster, *names, context=None):
+    tokens, joined = cluster.add_users(*names), []
+    for name in names:
+        tunnel = Tunnel(cluster, context)
+        joined.append(Client(f"ws://127.0.0.1:{cluster.base + TLS}/v1/ws", tokens[name], sock=tunnel.plain))
+        joined[-1].tunnel = tunnel
+    return joined
 
 
 def dial(cluster, context, port=TLS, session=None):
@@ -98,7 +152,7 @@ def test_chat_between_tls_and_plain(tls, version):
     (alice,) = join(tls, "alice" + name, context=context_of(tls, version))
     bob = Client(tls.ws_url, tls.add_users("bob" + name)["bob" + name])
     with alice, bob:
-        assert alice.socket.socket.version() == {ssl.TLSVersion.TLSv1_3: "TLSv1.3", ssl.TLSVersion.TLSv1_2: "TLSv1.2"}[version]
+        assert alice.tunnel.talk.version() == {ssl.TLSVersion.TLSv1_3: "TLSv1.3", ssl.TLSVersion.TLSv1_2: "TLSv1.2"}[version]
         for i in range(20):
             alice.send("bob" + name, f"over {i}")
             bob.send("alice" + name, f"back {i}")
@@ -137,12 +191,10 @@ def test_key_update(tls, command):
             client.stdin.flush()
             read_to(client.stdout, answer)
         read_to(client.stdout, b"read R BLOCK")
-        upgrade = (b"GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                   b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: pigeon.v1.json\r\n\r\n")
         for i in range(6):
             say(command + b"\n", b"KEYUPDATE")
             if i == 0:
-                say(upgrade, b"101 Switching Protocols")
+                say(UPGRADE, b"101 Switching Protocols")
             else:
                 say(b"\x89\x81\0\0\0\0" + bytes([96 + i]), b"\x8a\x01" + bytes([96 + i]))  # a ping, a pong
         client.kill()
@@ -174,6 +226,19 @@ def test_big_messages_both_ways(tls, version):
         conv = bob.wait_message(texts[-1], 30)["conv"]
         assert [m["body"]["text"] for m in bob.messages(conv)] == texts
         assert [m["body"]["text"] for m in bob.history(conv)] == texts  # pages of a megabyte
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2])
+def test_mqtt(tls, version):
+    """MQTT 3.1.1 over TLS: a login with a token, and a ping."""
+    name = f"mqtt{int(version)}"
+    words = [word.encode() for word in ("phone", name, tls.add_users(name, device="phone")[name])]
+    body = b"\0\4MQTT\4\xc2\0\x3c" + b"".join(struct.pack(">H", len(w)) + w for w in words)
+    with dial(tls, context_of(tls, version, alpn=["mqtt"]), MQTTS) as s:
+        s.sendall(bytes([0x10, len(body)]) + body)
+        assert s.recv(10) == b"\x20\2\0\0"
+        s.sendall(b"\xc0\0")
+        assert s.recv(10) == b"\xd0\0"
 
 
 def test_one_byte_records(tls):
@@ -275,7 +340,7 @@ def test_slow_handshake(tls):
 
 def test_handshake_has_a_time_limit(tls):
     """3 s here: silence, half a hello, and a hello whose answer is never answered."""
-    whole = hello_bytes(context_of(tls))
+    whole, failed = hello_bytes(context_of(tls)), count(tls, "gateway_tls_failed_total")
     sockets = []
     for data in (b"", whole[:100], whole):
         s = socket.create_connection(("127.0.0.1", tls.base + TLS), timeout=10)
@@ -285,6 +350,7 @@ def test_handshake_has_a_time_limit(tls):
         while s.recv(65536):
             pass
         s.close()
+    assert count(tls, "gateway_tls_failed_total") == failed + 2  # silence is not counted
 
 
 @pytest.mark.parametrize("data", [b"\x00" * 100, b"\x16\x03\x01\xff\xff" + b"x" * 100, b"\x16\x03\x01\x00\x05hello", b"\x80\x2e\x01\x00\x02", os.urandom(300),
@@ -315,15 +381,8 @@ class Tampered:
     def __init__(self, cluster, version=ssl.TLSVersion.TLSv1_3):
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.talk = context_of(cluster, version).wrap_bio(self.incoming, self.outgoing, server_hostname="127.0.0.1")
-        self.socket = socket.create_connection(("127.0.0.1", cluster.base + TLS), timeout=10)
-        while True:
-            try:
-                self.talk.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                self.socket.sendall(self.outgoing.read())
-                self.incoming.write(self.socket.recv(65536))
-        self.socket.sendall(self.outgoing.read())
+        self.tcp = socket.create_connection(("127.0.0.1", cluster.base + TLS), timeout=10)
+        shake(self)
 
     def records(self, data):
         self.talk.write(data)
@@ -335,7 +394,7 @@ class Tampered:
             try:
                 return self.talk.read(65536)
             except ssl.SSLWantReadError:
-                data = self.socket.recv(65536)
+                data = self.tcp.recv(65536)
                 if not data:
                     return "cut"
                 self.incoming.write(data)
@@ -362,13 +421,13 @@ def test_touched_records(tls, touch):
     else:
         one = bytearray(b"\x14\x03\x03\x00\x01\x01")  # a ChangeCipherSpec after the handshake
     try:
-        t.socket.sendall(one + two)
+        t.tcp.sendall(one + two)
         said = t.read()
     except ConnectionError:
         said = "cut"
     assert isinstance(said, str), said
     wait_until(lambda: count(tls, "gateway_tls_broken_total") == before + 1, what="the record to be refused")
-    t.socket.close()
+    t.tcp.close()
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2])
@@ -387,12 +446,12 @@ def test_goodbyes(tls, version):
     request = t.records(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
     with pytest.raises(ssl.SSLWantReadError):
         t.talk.unwrap()
-    t.socket.sendall(request + t.outgoing.read())
+    t.tcp.sendall(request + t.outgoing.read())
     answer = t.read()
     assert answer == b"" or answer.startswith(b"HTTP/1.1 404")
-    while t.socket.recv(65536):
+    while t.tcp.recv(65536):
         pass
-    t.socket.close()
+    t.tcp.close()
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2])
@@ -400,7 +459,7 @@ def test_half_closed(tls, version):
     """A client that shuts its side down without close_notify is closed, as a plain one."""
     (alice,) = join(tls, f"half{int(version)}", context=context_of(tls, version))
     before = count(tls, "gateway_connections")
-    socket.socket.shutdown(alice.socket.socket, socket.SHUT_WR)  # not SSLSocket's
+    alice.tunnel.tcp.shutdown(socket.SHUT_WR)
     wait_until(lambda: count(tls, "gateway_connections") < before, what="the socket to be closed")
     alice.wait_closed()
 
@@ -533,6 +592,12 @@ def test_openssl_keeps_the_records_when_told(own):
 
 
 def test_websocket_close_over_tls(tls):
-    with connect(url_of(tls), subprotocols=["pigeon.v1.json"], ssl=context_of(tls)) as s:
-        s.close(1000)
-        assert s.protocol.close_code == 1000
+    """The close frame, then close_notify, then the end of the stream."""
+    t = Tampered(tls)
+    t.tcp.sendall(t.records(UPGRADE))
+    assert b"101 Switching" in t.read()
+    t.tcp.sendall(t.records(b"\x88\x82\0\0\0\0\x03\xe8"))
+    assert t.read() == b"\x88\x02\x03\xe8"
+    assert t.read() == b""  # close_notify; without it: "cut"
+    assert t.tcp.recv(1) == b""
+    t.tcp.close()
