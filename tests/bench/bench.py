@@ -96,7 +96,7 @@ class Run:
 
     def one_server(self, number, kind, mine):
         """All workloads of one server in one round."""
-        spoiled = False  # full of the last drain
+        spoiled = False  # full of the last drain; memory too needs a new one, for what was used once is not given back
         try:
             self.start(kind)
             for contender_type in mine:
@@ -109,7 +109,7 @@ class Run:
                         continue
                     begun = time.monotonic()
                     try:
-                        if spoiled or (goal == "P3" and kind.leaves_slowly):
+                        if spoiled or (goal == "P3" and kind.leaves_slowly) or (goal == "P1" and contender_type is not mine[0]):
                             self.fresh(kind)
                             contender.server, spoiled = self.server, False
                         if goal == "P6":
