@@ -2,7 +2,7 @@
 # A bare Debian in a root of its own (minimal packages, make, certificates), with what is committed here in /pigeon:
 #   tests/roots/debian.sh SUITE test    installs, builds, runs the unit and conformance tests (memory and embedded stores)
 #   tests/roots/debian.sh SUITE up      make up, the web client, a message from one user to another, make down, nothing left running
-# SUITE: bookworm (12), trixie (13). PIGEON_HTTP_PORT: a free one otherwise. The root stays in build/roots for the next time;
+# SUITE: bookworm (12), trixie (13). PIGEON_HTTP_PORT: a free one otherwise; MQTT's is a free one. The root stays in build/roots for the next time;
 # FRESH=1 makes it anew.
 . "$(dirname "$0")/lib.sh"
 suite=${1:-trixie} what=${2:-test}
@@ -12,9 +12,8 @@ deploy/install.sh roots
 make_root "$suite-$what" "$suite" "$(dpkg --print-architecture)" minbase "make ca-certificates"
 put_source "$root"
 # How this machine reaches the registries counts inside too.
-for f in /etc/ssl/certs/ca-certificates.crt /root/.npmrc /etc/npmrc; do
-    [ ! -e "$f" ] || cp -L "$f" "$root$f"
-done
+[ ! -e /etc/ssl/certs/ca-certificates.crt ] || cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+[ ! -e "$HOME/.npmrc" ] || cp -L "$HOME/.npmrc" "$root/etc/npmrc"
 npm_settings=$(env | grep -iE '^(npm_config_|https?_proxy=|no_proxy=)' || true)
 
 case $what in
@@ -27,8 +26,9 @@ test)
         tests/roots/units.sh build/debug'
     ;;
 up)
-    port=${PIGEON_HTTP_PORT:-$(python3 -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')}
-    in_root "$root" env $npm_settings PIGEON_HTTP_PORT="$port" PIGEON_DATA=/var/lib/pigeon-try sh -euc 'cd /pigeon
+    free='import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
+    port=${PIGEON_HTTP_PORT:-$(python3 -c "$free")}
+    in_root "$root" env $npm_settings PIGEON_HTTP_PORT="$port" PIGEON_MQTT_PORT="$(python3 -c "$free")" PIGEON_DATA=/var/lib/pigeon-try sh -euc 'cd /pigeon
         . /etc/os-release
         echo "$PRETTY_NAME: make up ..."
         rm -rf "$PIGEON_DATA"
