@@ -128,6 +128,7 @@ class Run:
             say(f"round {number} {kind.name}: {why}")
             self.put(kind="failed", round=number, goal="start", contender=kind.name, why=str(why)[:400])
         finally:
+            contenders.Load.end_all()
             self.stop()
 
     def prepare_resync(self, kind, contender):

@@ -55,7 +55,7 @@ class Load:
 
     def end(self):
         Load.running.discard(self)
-        machine.end(self.process)
+        machine.end(self.process, 1)
         self.process.stdout.close()
 
     @staticmethod

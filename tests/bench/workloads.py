@@ -29,6 +29,7 @@ def cpu_rate(server, secs):
 def silent(contender, o):
     """P1 and P8: memory of a silent user as the slope between two counts; CPU of one with a heartbeat each 30 s."""
     top, loads = o.silent or contender.max_users, []
+    quiet(contender.server)
     base_rate = cpu_rate(contender.server, 5 if o.full else 2)
     try:
         loads.append(contender.idle(SILENT_BASE, 0, 600))
