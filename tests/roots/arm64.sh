@@ -41,4 +41,4 @@ for service in "$build"/pigeon-*; do
     case $service in */pigeon-load | *.d) continue ;; esac
     "$service" --version
 done
-tests/roots/units.sh "$build" 600
+tests/roots/units.sh "$build" 1500 # the random ones take their time under qemu
