@@ -56,8 +56,8 @@ docs:
 ## make bench-campus    4,000 users for 5 minutes: latencies, losses, memory and CPU of the whole
 bench-campus:
 	@tests/bench/campus.sh
-## make bench           Pigeon and its peers in one run, each alone on core 0: docs/BENCHMARKS.md; some 40 minutes
-##                      ROUNDS=1 SECS=4 ONLY=P1,P3 PEERS=mosquitto,pigeon-native FULL=1 NOREPORT=1
+## make bench           Pigeon and its peers in one run, each alone on core 0: docs/BENCHMARKS.md; some 45 minutes
+##                      ROUNDS=1 SECS=3 ONLY=P1,P3 PEERS=mosquitto,pigeon-native FULL=1 NOREPORT=1
 bench:
 	@tests/bench/bench.py
 ## make bench-quick     three minutes beside mosquitto: fails when a ratio has lost a fifth; RECORD=1 takes the ratios as the ones to hold

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make bench: Pigeon and its peers in one run, interleaved, and the report.
 
-    ROUNDS=3 SECS=4 ONLY=P1,P3 PEERS=mosquitto,pigeon-native FULL=1 tests/bench/bench.py
+    ROUNDS=3 SECS=3 ONLY=P1,P3 PEERS=mosquitto,pigeon-native FULL=1 tests/bench/bench.py
 
 Raw lines go to docs/bench/<time>.jsonl while it runs, so that what was measured before an interruption is kept; at the end
 docs/BENCHMARKS.md and its plots are written anew from them (NOREPORT=1: not). `bench.py --report FILE...` only writes the report.
@@ -31,14 +31,14 @@ RAW = os.path.join(machine.ROOT, "docs", "bench")
 class Options:
     def __init__(self, env=os.environ):
         self.rounds = int(env.get("ROUNDS", "3"))
-        self.secs = int(env.get("SECS", "4"))
+        self.secs = int(env.get("SECS", "3"))
         self.full = env.get("FULL", "") == "1"
         self.only = set(filter(None, env.get("ONLY", "").split(",")))
         self.peers = list(filter(None, env.get("PEERS", "").split(",")))
         self.silent = int(env.get("SILENT", "0"))
         self.resync_users, self.missed = int(env.get("RESYNC_USERS", "4000")), int(env.get("MISSED", "500"))
         self.resync_limit = int(env.get("RESYNC_LIMIT", "90"))  # ejabberd's; it would take many minutes
-        self.fanout_rates = [int(n) for n in env.get("FANOUT", "5,10,40").split(",")]
+        self.fanout_rates = [int(n) for n in env.get("FANOUT", "5,10,40" if self.full else "10,40").split(",")]
 
     def wants(self, goal):
         return not self.only or goal in self.only or (goal == "P1" and "P8" in self.only)
@@ -109,7 +109,7 @@ class Run:
                         continue
                     begun = time.monotonic()
                     try:
-                        if spoiled or (goal == "P3" and kind.leaves_slowly) or (goal == "P1" and contender_type is not mine[0]):
+                        if spoiled or (goal in ("P2", "P3") and kind.leaves_slowly) or (goal == "P1" and contender_type is not mine[0]):
                             self.fresh(kind)
                             contender.server, spoiled = self.server, False
                         if goal == "P6":

@@ -105,7 +105,7 @@ def all_of(run):
         return
     if run.o.wants("P5"):
         campus(run)
-    if run.o.wants("P9"):
+    if run.o.full or "P9" in run.o.only:
         tls(run)
     if run.o.wants("P10"):
         store(run)
