@@ -55,6 +55,14 @@ def pss_bytes(pids):
     return total
 
 
+def pss_by_name(pids):
+    found = {}
+    for pid in pids:
+        name = name_of(pid)
+        found[name] = found.get(name, 0) + pss_bytes([pid])
+    return found
+
+
 def cpu_us(pids):
     """User and system time of all their threads so far."""
     total = 0

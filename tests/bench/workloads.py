@@ -34,8 +34,10 @@ def silent(contender, o):
     try:
         loads.append(contender.idle(SILENT_BASE, 0, 600))
         low = settled_pss(contender.server)
+        names = machine.pss_by_name(contender.server.pids())
         loads.append(contender.idle(top - SILENT_BASE, SILENT_BASE, 600))
         high = settled_pss(contender.server)
+        grown = {name: value - names.get(name, 0) for name, value in machine.pss_by_name(contender.server.pids()).items() if value != names.get(name, 0)}
         rate = cpu_rate(contender.server, 30 if o.full else 10)
         for load in loads:
             if load.process.poll() is not None:
@@ -43,7 +45,7 @@ def silent(contender, o):
     finally:
         for load in loads:
             load.end()
-    return [(f"silent {SILENT_BASE} to {top}", {"users": top, "pss_low": low, "pss_high": high, "bytes_per_user": round((high - low) / (top - SILENT_BASE)),
+    return [(f"silent {SILENT_BASE} to {top}", {"users": top, "pss_low": low, "pss_high": high, "grown_by": grown, "bytes_per_user": round((high - low) / (top - SILENT_BASE)),
                                                "cpu_us_per_user_s": round(max(rate - base_rate, 0) / top, 3), "void": None})]
 
 
