@@ -1,6 +1,7 @@
 """What a session missed comes from storage: many conversations, a window of one, a reader that is slow, losses on the bus, a killed gateway."""
 import collections
 import struct
+import threading
 import time
 
 from raw import DISCONNECT, PUBACK, PUBLISH, PUBREC
@@ -86,6 +87,20 @@ def test_a_slow_reader_gets_all_of_it(fresh, crew):
     assert node.metrics("gateway")["pigeon_gateway_mqtt_behind_total"] > 0
     alice.send(bob, "live again")
     c.message("live again")
+
+
+def test_behind_and_live_in_turns(people):
+    """Messages keep coming while it catches up: between the last answer of storage and the first live message none is lost."""
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, properties=window(1))
+    c.subscribe("inbox/#")
+    count = 600
+    writer = threading.Thread(target=lambda: [alice.send(bob, str(i)) for i in range(count)])
+    writer.start()
+    got = [c.message().payload for _ in range(count)]
+    writer.join()
+    assert got == [str(i) for i in range(count)]
 
 
 def test_a_bus_that_was_away(fresh, crew):
