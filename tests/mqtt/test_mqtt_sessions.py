@@ -6,7 +6,7 @@ import pytest
 
 from cluster import wait_until
 from raw import (ALIAS, ALIAS_MAX, ASSIGNED_ID, CONTENT_TYPE, PACKET_MAX, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, RECEIVE_MAX, SESSION_EXPIRY,
-                 USER, WILL_DELAY, packet)
+                 SUBSCRIPTION_ID, USER, WILL_DELAY, packet)
 
 PASSWORD = "correct horse battery"
 KEEP = [(SESSION_EXPIRY, 600)]
@@ -180,6 +180,18 @@ def test_overlapping_filters_give_it_once(people):
     c.message("once")
     alice.send(bob, "next")
     c.message("next")
+
+
+def test_subscription_identifiers(people):
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob)
+    assert c.subscribe("inbox/#", properties=[(SUBSCRIPTION_ID, 300)]) == [1]
+    alice.send(bob, "numbered")
+    assert c.message("numbered").props[SUBSCRIPTION_ID] == 300
+    assert c.subscribe("inbox/#") == [1]  # the same filter again: without one
+    alice.send(bob, "plain")
+    assert SUBSCRIPTION_ID not in c.message("plain").props
 
 
 # ---- aliases, sizes, windows ----
