@@ -166,7 +166,7 @@ class User {
       if (conv) this.ask(['fetch', conv, null, now()], 'fetch', { conv, limit: 1 })
     }
     for (const [conv, view] of this.views) {
-      if (view.gapSince && !view.fetching && at - view.gapSince > GAP_MS) {
+      if (view.gapSince && !view.fetching && !this.syncing && at - view.gapSince > GAP_MS) { // what a sync brings is no gap
         log(`G ${now()} ${this.name} ${conv} ${view.last}`)
         this.fetch(conv, view)
       }

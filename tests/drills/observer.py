@@ -194,7 +194,7 @@ class User:
                     conv = self.rng.choice(list(self.views))
                     await self.ask(("fetch", conv, None, now()), "fetch", {"conv": conv, "limit": 1})
             for conv, view in list(self.views.items()):
-                if view.gap_since and not view.fetching and at - view.gap_since > GAP_S:
+                if view.gap_since and not view.fetching and not self.syncing and at - view.gap_since > GAP_S:  # what a sync brings is no gap
                     self.log(f"G {now()} {self.name} {conv} {view.last}")
                     await self.fetch(conv, view)
             oldest = next(iter(self.pending.values()), None)
