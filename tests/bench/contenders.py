@@ -121,8 +121,11 @@ class Contender:
         return load
 
     def storm(self, users):
+        cpu = machine.cpu_us(self.server.pids())
         result = self.imload("idle", users, 0).finish(300)
-        return {"users": result["users"], "logins_per_s": result["logins_per_s"], "void": f"{result['failed']} users failed" if result["failed"] else None}
+        cpu = machine.cpu_us(self.server.pids()) - cpu
+        return {"users": result["users"], "logins_per_s": result["logins_per_s"], "cpu_us_per_login": round(cpu / users, 2),
+                "void": f"{result['failed']} users failed" if result["failed"] else None}
 
     def pairs(self, users, secs, rate=0):
         return self.measured(self.imload("pairs", users, 1, secs, IMLOAD_RATE=str(rate)))
@@ -226,8 +229,10 @@ class PigeonNative(Contender):
         return load
 
     def storm(self, users):
+        cpu = machine.cpu_us(self.server.pids())
         r = self.load("storm", users).finish(300)
-        return {"users": r["logins"], "logins_per_s": r["logins_per_s"], "void": None if r["logins"] == users else f"only {r['logins']} of {users} logged in"}
+        cpu = machine.cpu_us(self.server.pids()) - cpu
+        return {"users": r["logins"], "logins_per_s": round(r["logins_per_s"]), "cpu_us_per_login": round(cpu / users, 2), "void": None if r["logins"] == users else f"only {r['logins']} of {users} logged in"}
 
     @staticmethod
     def figures(r):

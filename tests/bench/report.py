@@ -15,6 +15,7 @@ ORDER = ["pigeon-native", "pigeon-mqtt", "mosquitto", "ejabberd-xmpp", "ejabberd
 FIGURES = [
     ("P1", "silent", "bytes_per_user", "memory of a silent user", "bytes", False),
     ("P2", "storm", "logins_per_s", "logins of 10,000", "1/s", True),
+    ("P2", "storm", "cpu_us_per_login", "CPU a login", "us", False),
     ("P3", "pairs 200", "delivered_per_s", "1:1, 200 users", "messages/s", True),
     ("P3", "pairs 4000", "delivered_per_s", "1:1, 4,000 users", "messages/s", True),
     ("P3", "pairs 200", "cpu_us_per_delivery", "CPU a message, 1:1, 200 users", "us", False),
