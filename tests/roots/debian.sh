@@ -41,7 +41,7 @@ up)
         build/release/pigeon-load pairs --url "ws://127.0.0.1:$PIGEON_HTTP_PORT/v1/ws" --tokens /tmp/tokens.csv --users 2 --secs 3 --quiet
         build/release/pigeon doctor || true
         make down
-        ! ps -e -o pid=,args= | grep -E "[p]igeon-|[n]ats-server|[r]edis-server|[n]ginx:|[r]unsv" || { echo "something is left running"; exit 1; }
+        ! ps -e -o pid=,comm= | grep -E " (pigeon-|nats-server|redis-server|nginx|runsv|svlogd)" || { echo "something is left running"; exit 1; }
         echo "1 passed, 0 failed"'
     ;;
 *) fail "tests/roots/debian.sh SUITE test|up" ;;
