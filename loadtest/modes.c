@@ -45,7 +45,8 @@ static void pairs_layout(struct ld_run *r)
 static void pairs_begin(struct ld_run *r)
 {
     uint32_t step = r->o->one_way ? 2 : 1;
-    uint64_t period_us = r->o->rate > 0 ? (uint64_t)((double)(r->o->users / step) / r->o->rate * 1e6) : 0;
+    uint64_t writers = (uint64_t)r->o->users / step;
+    uint64_t period_us = r->o->rate > 0 ? (uint64_t)((double)writers / r->o->rate * 1e6) : 0;
     for (uint32_t i = 0; i < r->user_count; i += step) {
         struct ld_user *u = &r->users[i];
         if (!u->slot_count)
