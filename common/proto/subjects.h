@@ -33,10 +33,11 @@
 #define PGN_SUBJ_PRESENCE "presence." /* + user id: Events; interest is the watch list */
 
 /*
- * Users share subjects (docs/adr/0006): so many in all, chosen by a hash of the id, the same in every process. Few, so that neither NATS
- * nor a gateway pays for each user, and what a commit has for several users goes in one message.
+ * Users share subjects (docs/adr/0006): so many in all, chosen by a hash of the id, the same in every process. One is best while each
+ * gateway has users of every subject anyway: neither NATS nor a gateway pays for each user, and what a commit has for all users goes in one
+ * message.
  */
-enum { PGN_USER_SUBJECTS = 64, PGN_USER_SUBJECT_BYTES = sizeof PGN_SUBJ_USER + 3 };
+enum { PGN_USER_SUBJECTS = 1, PGN_USER_SUBJECT_BYTES = sizeof PGN_SUBJ_USER + 3 };
 unsigned pgn_user_subject_number(const char *user);
 void pgn_user_subject(unsigned number, char ret_subject[PGN_USER_SUBJECT_BYTES]);
 

@@ -2,6 +2,7 @@
 #include "services/gateway/gw_event.h"
 
 #include "common/base/alloc.h"
+#include "common/base/cursor.h"
 #include "common/base/error.h"
 #include "common/proto/subjects.h"
 #include "common/svc/log.h"
@@ -13,6 +14,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+/* Tags of Events.events and Event.users on the wire. */
+enum { EVENTS_EVENTS = 1 << 3 | 2, EVENT_USERS = 11 << 3 | 2 };
 
 /* An event on its way: its frame, and the device that is not to get it. */
 struct news {
@@ -108,11 +112,16 @@ static void to_user(struct news *n, const struct gw_user *u)
     }
 }
 
+static void malformed(const struct pgn_bus_msg *msg)
+{
+    pgn_log_limited(PGN_WARN, 1000, "malformed event on the bus: %s", msg->subject);
+}
+
 static Pigeon__Events *decode(struct gateway *gw, const struct pgn_bus_msg *msg)
 {
     Pigeon__Events *events = PGN_PB_UNPACK(Pigeon__Events, pigeon__events, gw->arena, msg->data, msg->len);
     if (!events)
-        pgn_log_limited(PGN_WARN, 1000, "malformed event on the bus: %s", msg->subject);
+        malformed(msg);
     else
         gw_count(GW_M_EVENTS, (int64_t)events->n_events);
     return events;
@@ -199,22 +208,68 @@ static void for_user(struct gw_user *u, const Pigeon__Event *e, struct news *n)
         to_user(n, u);
 }
 
+static void for_users(struct gateway *gw, const Pigeon__Event *e)
+{
+    struct news n;
+    note_commit(gw, e);
+    bool news = make_news(e, &n);
+    for (size_t k = 0; k < e->n_users; k++) {
+        struct gw_user *u = gw_user_find(gw, e->users[k]);
+        if (u)
+            for_user(u, e, news ? &n : NULL);
+    }
+    if (news)
+        release(&n);
+}
+
+/* A length and so many bytes behind it (protobuf's wire type 2). */
+static bool take_bytes(struct pgn_cursor *c, struct pgn_cursor *ret)
+{
+    size_t len = 0;
+    for (unsigned shift = 0; shift < 28; shift += 7) {
+        uint8_t b = pgn_cursor_u8(c);
+        len |= (size_t)(b & 0x7f) << shift;
+        if (b & 0x80)
+            continue;
+        const uint8_t *at = pgn_cursor_take(c, len);
+        if (at)
+            *ret = pgn_cursor_of(at, len);
+        return at != NULL;
+    }
+    return false;
+}
+
+/* Whether one of the event's users is here, if they stand in front as storage writes them; else true: it must be looked into. */
+static bool concerns(const struct gateway *gw, struct pgn_cursor event)
+{
+    struct pgn_cursor name;
+    bool named = false;
+    while (pgn_cursor_left(&event) && *event.at == EVENT_USERS) {
+        named = true;
+        (void)pgn_cursor_u8(&event);
+        if (!take_bytes(&event, &name) || pgn_map_get(gw->users, name.at, pgn_cursor_left(&name)))
+            return true;
+    }
+    return !named;
+}
+
 void gw_event_on_users(void *ctx, const struct pgn_bus_msg *msg)
 {
     struct gateway *gw = ctx;
-    Pigeon__Events *events = decode(gw, msg);
-    for (size_t i = 0; events && i < events->n_events; i++) {
-        const Pigeon__Event *e = events->events[i];
-        struct news n;
-        note_commit(gw, e);
-        bool news = make_news(e, &n);
-        for (size_t k = 0; k < e->n_users; k++) {
-            struct gw_user *u = gw_user_find(gw, e->users[k]);
-            if (u)
-                for_user(u, e, news ? &n : NULL);
+    struct pgn_cursor all = pgn_cursor_of(msg->data, msg->len), one;
+    while (pgn_cursor_left(&all)) {
+        if (pgn_cursor_u8(&all) != EVENTS_EVENTS || !take_bytes(&all, &one)) {
+            malformed(msg);
+            break;
         }
-        if (news)
-            release(&n);
+        gw_count(GW_M_EVENTS, 1);
+        if (!concerns(gw, one))
+            continue;
+        Pigeon__Event *e = PGN_PB_UNPACK(Pigeon__Event, pigeon__event, gw->arena, one.at, pgn_cursor_left(&one));
+        if (e)
+            for_users(gw, e);
+        else
+            malformed(msg);
     }
     pgn_arena_reset(gw->arena);
 }

@@ -81,16 +81,43 @@ static struct open_subject *other_subject(struct open_subjects *all, const char 
     return s;
 }
 
-/* Events.events (field 1). With its user (Event.users, field 11) in front, on a subject that users share: who holds none of them may stop
- * there. */
-static void put_event(struct pgn_buf *out, const struct sto_event *e, const char *user)
-{
-    size_t name = user ? strlen(user) : 0;
+enum { TOGETHER_MAX = 8 }; /* users of one event; more: another event */
 
+/* The user of an event that is for one; NULL: for a subject of the bus. */
+static const char *user_of(const struct sto_event *e)
+{
+    return strncmp(e->subject, PGN_SUBJ_USER, sizeof PGN_SUBJ_USER - 1) == 0 ? e->subject + sizeof PGN_SUBJ_USER - 1 : NULL;
+}
+
+/* Whom the event at `from` is for, if those that follow are the same one for others of its subject (both sides of a direct conversation).
+ */
+static size_t users_together(const struct sto_effects *effects, size_t from, const char *users[TOGETHER_MAX])
+{
+    const struct sto_event *first = &effects->events[from];
+    size_t count = 0;
+
+    for (size_t i = from; i < effects->event_count && count < TOGETHER_MAX; i++) {
+        const struct sto_event *e = &effects->events[i];
+        const char *user = user_of(e);
+        if (!user || e->data != first->data || (count && pgn_user_subject_number(user) != pgn_user_subject_number(users[0])))
+            break;
+        users[count++] = user;
+    }
+    return count;
+}
+
+/* Events.events (field 1). With its users (Event.users, field 11) in front, on a subject that users share: who holds none of them may stop
+ * there. */
+static void put_event(struct pgn_buf *out, const struct sto_event *e, const char *const *users, size_t count)
+{
+    size_t names = 0;
+
+    for (size_t i = 0; i < count; i++)
+        names += 1 + sto_varint_len(strlen(users[i])) + strlen(users[i]);
     pgn_buf_append_byte(out, 1 << 3 | 2);
-    sto_put_varint(out, e->len + (user ? 1 + sto_varint_len(name) + name : 0));
-    if (user)
-        sto_put_field(out, 11, sto_slice_of(user, name));
+    sto_put_varint(out, names + e->len);
+    for (size_t i = 0; i < count; i++)
+        sto_put_field(out, 11, sto_slice_of(users[i], strlen(users[i])));
     pgn_buf_append(out, e->data, e->len);
 }
 
@@ -99,18 +126,20 @@ void sto_outbox_events(struct sto_outbox *out, const struct sto_effects *effects
     struct open_subjects all = {.arena = effects->arena, .others = effects->event_count ? pgn_map_new(subject_key) : NULL};
     size_t open = 0; /* messages before this one take no more events */
 
-    for (size_t i = 0; i < effects->event_count; i++) {
+    for (size_t i = 0, step; i < effects->event_count; i += step) {
         const struct sto_event *e = &effects->events[i];
-        const char *user = strncmp(e->subject, PGN_SUBJ_USER, sizeof PGN_SUBJ_USER - 1) == 0 ? e->subject + sizeof PGN_SUBJ_USER - 1 : NULL;
-        struct open_subject *s = user ? users_subject(&all, user) : other_subject(&all, e->subject);
+        const char *users[TOGETHER_MAX];
+        size_t count = users_together(effects, i, users);
+        struct open_subject *s = count ? users_subject(&all, users[0]) : other_subject(&all, e->subject);
 
+        step = count ? count : 1;
         if (e->routes)
             open = out->count;
         if (s->message == SIZE_MAX || s->message < open || out->messages[s->message].data.len + e->len > EVENTS_MAX_BYTES) {
             sto_outbox_add(out, s->subject, true);
             s->message = out->count - 1;
         }
-        put_event(&out->messages[s->message].data, e, user);
+        put_event(&out->messages[s->message].data, e, users, count);
     }
     pgn_map_free(&all.others);
 }

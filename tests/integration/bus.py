@@ -52,11 +52,10 @@ class Bus:
         self.write(f"PUB {subject} {len(data)}\r\n", data + b"\r\n")
 
     def publish_to(self, user, events):
-        """To a user: on each of the shared subjects, as the hash that chooses one is not Python's; the gateway has subscribed only that one."""
+        """To a user: all share one subject (PGN_USER_SUBJECTS)."""
         for event in events.events:
             event.users[:] = [user]
-        for number in range(64):
-            self.publish(f"user.{number}", events)
+        self.publish("user.0", events)
 
     def read(self):
         for line in self.stream:

@@ -78,7 +78,7 @@ static void test_nothing_overtakes_a_membership(void **state)
     pgn_arena_free(&arena);
 }
 
-/* Two users of one subject: one message, and each event says whose it is. */
+/* Two users of one subject: one message, each event says whose it is, and what is for both stands there once. */
 static void test_users_share_a_subject(void **state)
 {
     char other[16], subject[32];
@@ -90,16 +90,21 @@ static void test_users_share_a_subject(void **state)
         i++;
     snprintf(subject, sizeof subject, PGN_SUBJ_USER "%s", other);
     sto_effects_init(&e, arena);
+    static const uint8_t direct[] = {0x08, 0x02};
     say(&e, "user.bob");
-    say(&e, subject);
+    sto_effects_event(&e, "user.bob", direct, sizeof direct); /* one event for both sides */
+    sto_effects_event(&e, subject, direct, sizeof direct);
     sto_outbox_events(&out, &e);
     assert_int_equal(out.count, 1);
     Pigeon__Events *events = PGN_PB_UNPACK(Pigeon__Events, pigeon__events, arena, out.messages[0].data.data, out.messages[0].data.len);
     assert_non_null(events);
     assert_int_equal(events->n_events, 2);
+    assert_int_equal(events->events[0]->n_users, 1);
     assert_string_equal(events->events[0]->users[0], "bob");
-    assert_string_equal(events->events[1]->users[0], other);
-    assert_int_equal(events->events[1]->commit, 1);
+    assert_int_equal(events->events[1]->n_users, 2);
+    assert_string_equal(events->events[1]->users[0], "bob");
+    assert_string_equal(events->events[1]->users[1], other);
+    assert_int_equal(events->events[1]->commit, 2);
     sto_outbox_release(&out);
     pgn_arena_free(&arena);
 }
