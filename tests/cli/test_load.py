@@ -86,8 +86,8 @@ def test_kill_9_under_pairs(fresh, tmp_path, victim):
 def test_it_finds_planted_faults(fresh, tmp_path, fault, victim):
     cluster = fresh({"PIGEON_FAULT": fault})
     running = start(cluster, make_tokens(cluster, tmp_path, 40), "pairs", "--secs", "10", "--window", "8", "--drain", "10")
-    wait_running(running, 1)
-    for _ in range(6):
+    for second in range(1, 7):  # with messages under way each time
+        wait_running(running, second)
         cluster.restart(victim)
     r = finish(running, 1)
     assert r["lost"] + r["disordered"] + r["doubled"] + r["forked"] > 0
