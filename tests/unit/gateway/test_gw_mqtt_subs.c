@@ -135,7 +135,8 @@ static void test_forms_are_shared(void **state)
     assert_int_equal(g->id_at, 0);
     assert_int_equal(g->packet->len, sizeof v3 - 2);
     shape.in_conv = true;
-    assert_non_null(memmem(gw_mqtt_form_get(&forms, &m, &shape)->packet->data, 40, "inbox/c/d:alice:bob", 19));
+    const struct gw_frame *conv = gw_mqtt_form_get(&forms, &m, &shape)->packet;
+    assert_non_null(memmem(conv->data, conv->len, "inbox/c/d:alice:bob", 19));
     gw_mqtt_forms_release(&forms);
 }
 
