@@ -46,10 +46,19 @@ void sim_loop_wake(struct pgn_loop *loop)
         wake_at(loop, sim.now_us + 1);
 }
 
+/* When the processes' clock, which is ahead of the simulation's, shows so much; at the earliest at once. UINT64_MAX: never. */
+static uint64_t sim_us(uint64_t loop_ms)
+{
+    uint64_t ahead_us = pgn_mono_us() - sim.now_us;
+    if (loop_ms > (sim.now_us + ahead_us) / SIM_MS + NEVER_MS)
+        return UINT64_MAX;
+    uint64_t us = loop_ms * SIM_MS;
+    return us > sim.now_us + ahead_us ? us - ahead_us : sim.now_us + 1;
+}
+
 static uint64_t timers_us(struct pgn_loop *loop)
 {
-    uint64_t next_ms = pgn_wheel_next_ms(&loop->wheel);
-    return next_ms == UINT64_MAX || next_ms > sim.now_us / SIM_MS + NEVER_MS ? UINT64_MAX : next_ms * SIM_MS;
+    return sim_us(pgn_wheel_next_ms(&loop->wheel));
 }
 
 static bool something_ready(const struct pgn_loop *loop)
@@ -195,13 +204,13 @@ void pgn_io_remove(struct pgn_loop *loop, struct pgn_io *io)
 
 void pgn_timer_start(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_ms)
 {
-    uint64_t now_ms = (sim.now_us + SIM_MS - 1) / SIM_MS;
+    uint64_t now_ms = (pgn_mono_us() + SIM_MS - 1) / SIM_MS;
     pgn_list_remove(&t->node);
     if (__builtin_add_overflow(now_ms, delay_ms, &t->due_ms))
         t->due_ms = UINT64_MAX;
     pgn_wheel_add(&loop->wheel, t);
     if (!loop->turning)
-        wake_at(loop, t->due_ms * SIM_MS > sim.now_us ? t->due_ms * SIM_MS : sim.now_us + 1);
+        wake_at(loop, sim_us(t->due_ms));
 }
 
 void pgn_timer_stop(struct pgn_timer *t)
