@@ -337,6 +337,7 @@ static struct group *group_gather(struct sto_commit_lane *lane)
     g->arena = pgn_arena_new(ARENA_BYTES * 4);
     g->job.run = group_run;
     g->job.done = group_done;
+    g->out.event_bytes = sto_answer_budget(lane->service);
     sto_effects_init(&g->effects, g->arena);
     lane->newest_batches = 0;
     while (!pgn_list_empty(&lane->waiting) && g->count < GROUP_BATCHES_MAX) {

@@ -141,6 +141,7 @@ static void kick(struct sto_dir_lane *lane)
     g->arena = pgn_arena_new(ARENA_BYTES);
     g->job.run = group_run;
     g->job.done = group_done;
+    g->out.event_bytes = sto_answer_budget(lane->service);
     sto_effects_init(&g->effects, g->arena);
     while (!pgn_list_empty(&lane->waiting) && g->count < GROUP_MAX) {
         struct pgn_node *n = lane->waiting.next;

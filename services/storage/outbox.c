@@ -3,6 +3,7 @@
 #include "common/base/alloc.h"
 #include "common/base/error.h"
 #include "common/base/fault.h"
+#include "common/base/id.h"
 #include "common/base/map.h"
 #include "common/bus/bus.h"
 #include "common/proto/subjects.h"
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVENTS_MAX_BYTES = 256 * 1024 }; /* of one bus message, unless a single event is larger */
+enum { EVENTS_MAX_BYTES = 256 * 1024 };
 
 struct pgn_buf *sto_outbox_add(struct sto_outbox *out, const char *subject, bool events)
 {
@@ -81,7 +82,7 @@ static struct open_subject *other_subject(struct open_subjects *all, const char 
     return s;
 }
 
-enum { TOGETHER_MAX = 8 }; /* users of one event; more: another event */
+enum { TOGETHER_MAX = 8 /* users of one event; more: another event */, EVENT_HEAD_BYTES = 8 + TOGETHER_MAX * (2 + PGN_USER_MAX) };
 
 /* The user of an event that is for one; NULL: for a subject of the bus. */
 static const char *user_of(const struct sto_event *e)
@@ -125,6 +126,7 @@ void sto_outbox_events(struct sto_outbox *out, const struct sto_effects *effects
 {
     struct open_subjects all = {.arena = effects->arena, .others = effects->event_count ? pgn_map_new(subject_key) : NULL};
     size_t open = 0; /* messages before this one take no more events */
+    size_t bound = out->event_bytes && out->event_bytes < EVENTS_MAX_BYTES ? out->event_bytes : EVENTS_MAX_BYTES;
 
     for (size_t i = 0, step; i < effects->event_count; i += step) {
         const struct sto_event *e = &effects->events[i];
@@ -135,7 +137,7 @@ void sto_outbox_events(struct sto_outbox *out, const struct sto_effects *effects
         step = count ? count : 1;
         if (e->routes)
             open = out->count;
-        if (s->message == SIZE_MAX || s->message < open || out->messages[s->message].data.len + e->len > EVENTS_MAX_BYTES) {
+        if (s->message == SIZE_MAX || s->message < open || out->messages[s->message].data.len + e->len + EVENT_HEAD_BYTES > bound) {
             sto_outbox_add(out, s->subject, true);
             s->message = out->count - 1;
         }

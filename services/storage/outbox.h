@@ -19,6 +19,8 @@ struct sto_outbox {
         bool events;
     } * messages;
     size_t count, cap;
+    size_t event_bytes; /* set before events are added: what a bus message of them may have, but a single larger event has its own; 0: 256
+                           KiB */
 };
 
 /* Returns the buffer to fill. */
