@@ -235,7 +235,7 @@ int sto_read_sync(struct sto_reader *r, const Pigeon__SyncUser *in, Pigeon__Repl
     struct listing l = {.arena = r->arena};
     uint64_t cursor = 0, newest, last = 0;
     size_t count = 0, limit = in->sync && in->sync->limit ? in->sync->limit : SYNC_DEFAULT;
-    char text[24];
+    char text[24] = "";
 
     if (!pgn_user_valid(in->user))
         return sto_reply_error(ret, PGN_E_INVALID, "malformed user");
@@ -259,7 +259,9 @@ int sto_read_sync(struct sto_reader *r, const Pigeon__SyncUser *in, Pigeon__Repl
         return error;
     if (!page->more || last > newest) /* where a view is not one moment's, rows may be newer than the commit number read first */
         last = newest;
-    snprintf(text, sizeof text, "%llu", (unsigned long long)last);
+    /* In an empty store "", as gateways write 0: else each heartbeat would tell the client that it has missed something. */
+    if (last)
+        snprintf(text, sizeof text, "%llu", (unsigned long long)last);
     page->cursor = pgn_arena_strdup(r->arena, text);
     return 0;
 }

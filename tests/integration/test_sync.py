@@ -114,3 +114,10 @@ def test_a_recalled_edit_leaves_no_trace(people):
     alice.call("edit", conv=conv, seq=1, body={"text": "v2-secret"})
     alice.call("recall", conv=conv, seq=1)
     assert "secret" not in str(bob.history(conv))
+
+
+def test_a_heartbeat_in_an_empty_store_is_no_news(fresh):
+    """Else every silent client of a new node would sync at each heartbeat."""
+    cluster = fresh()
+    with Client(cluster.ws_url, cluster.add_users("ann")["ann"]) as ann:
+        assert ann.call("sync").get("cursor", "") == ann.call("ping").get("cursor", "")
