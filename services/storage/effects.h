@@ -29,7 +29,8 @@ struct sto_effects {
 };
 
 void sto_effects_init(struct sto_effects *e, struct pgn_arena *arena);
-/* data must live as long as the arena. subject: PGN_SUBJ_USER + user id (the outbox finds the subject that users share), or a subject of the bus. */
+/* data must live as long as the arena. subject: PGN_SUBJ_USER + user id (the outbox finds the subject that users share), or a subject of
+ * the bus. */
 void sto_effects_event(struct sto_effects *e, const char *subject, const uint8_t *data, size_t len);
 /* The same for an event that is not encoded yet, on PGN_SUBJ_USER + user. */
 void sto_effects_user(struct sto_effects *e, const char *user, const Pigeon__Event *event);
