@@ -155,7 +155,7 @@ class User:
             view = self.views[c["conv"]]
             if c["last_seq"] > view.last and not view.fetching:
                 await self.fetch(c["conv"], view)
-        self.cursor = page["cursor"]
+        self.cursor = page.get("cursor", "")
         if page["more"]:
             self.syncing = True
             await self.ask(("sync",), "sync", {"cursor": self.cursor})

@@ -120,7 +120,7 @@ class Client:
         while True:
             page = self.call("sync", cursor=cursor)
             convs.update((c["conv"], c) for c in page.get("convs", []))
-            cursor = page["cursor"]
+            cursor = page.get("cursor", "")  # an empty store has none
             if not page["more"]:
                 return convs, cursor
 
