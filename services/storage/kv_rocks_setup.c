@@ -4,7 +4,7 @@
 #include "common/base/clock.h"
 #include "services/storage/rows.h"
 
-enum { CLOCK_WAS_SET_S = 1577836800 /* 2020 */, INFO_LOG_FATAL = 4, DAY_S = 86400 };
+enum { CLOCK_WAS_SET_S = 1577836800 /* 2020 */, INFO_LOG_FATAL = 4, DAY_S = 86400, RETRY_PARTS = 8 };
 
 /* Drops retry keys that are too old to be asked for again. Runs on RocksDB's threads. */
 static unsigned char retry_expired(void *state, int level, const char *key, size_t key_len, const char *value, size_t value_len,
@@ -89,6 +89,13 @@ static rocksdb_options_t *cf_options_new(struct sto_rocks_setup *r, enum sto_cf 
     rocksdb_block_based_options_destroy(t);
     rocksdb_options_set_write_buffer_size(o, memtable_bytes);
     rocksdb_options_set_max_write_buffer_number(o, 3);
+    if (cf == STO_CF_RETRY) {
+        /* Hashes fall anywhere in the skip list. One that fits the core's cache (2 of 16 MiB) takes them in a third less of a commit's
+         * CPU; eight are merged into one file. Conversations' rows go beside each other and gain nothing from it. */
+        rocksdb_options_set_write_buffer_size(o, memtable_bytes / RETRY_PARTS);
+        rocksdb_options_set_min_write_buffer_number_to_merge(o, RETRY_PARTS);
+        rocksdb_options_set_max_write_buffer_number(o, 2 * RETRY_PARTS);
+    }
     rocksdb_options_set_target_file_size_base(o, 32u << 20);
     /* Eight files before they are merged, not four: a sixth less CPU and a fifth fewer bytes written; pages stay below a millisecond. */
     rocksdb_options_set_level0_file_num_compaction_trigger(o, 8);
@@ -108,6 +115,17 @@ static rocksdb_options_t *cf_options_new(struct sto_rocks_setup *r, enum sto_cf 
     return with_hints(o, cf);
 }
 
+/* Compaction yields to whoever serves (nice 19); flushes don't, a writer may wait for them. Where nothing is left for it, RocksDB slows
+ * the writer. The pools are the process'. */
+static void background_low(rocksdb_options_t *o)
+{
+    rocksdb_env_t *env = rocksdb_create_default_env();
+
+    rocksdb_env_lower_thread_pool_cpu_priority(env);
+    rocksdb_options_set_env(o, env);
+    rocksdb_env_destroy(env); /* the process' own: only the wrapper goes */
+}
+
 void sto_rocks_setup_make(struct sto_rocks_setup *r, const struct sto_kv_rocks_options *in, bool compress)
 {
     rocksdb_options_t *o = rocksdb_options_create();
@@ -119,6 +137,7 @@ void sto_rocks_setup_make(struct sto_rocks_setup *r, const struct sto_kv_rocks_o
     rocksdb_options_set_max_total_wal_size(o, in->memtable_bytes * 4);
     rocksdb_options_set_db_write_buffer_size(o, in->memtable_bytes * 2);
     rocksdb_options_set_max_background_jobs(o, 2);
+    background_low(o);
     rocksdb_options_set_max_open_files(o, 512);
     /* RocksDB's own log only when it opens: a library with assertions aborts when a line of it cannot be written (full disk). */
     rocksdb_options_set_info_log_level(o, INFO_LOG_FATAL);
