@@ -61,7 +61,7 @@ PGN_CONFIG(storage, cache_bytes, INT, 16777216, 1048576, 17179869184, "bytes", "
 PGN_CONFIG(storage, memtable_bytes, INT, 16777216, 1048576, 1073741824, "bytes", "write buffer of the message log")
 PGN_CONFIG(storage, readers, INT, 2, 1, 64, "", "threads that read history and lists")
 PGN_CONFIG(storage, retry_days, INT, 14, 7, 365, "days", "for which a retry is recognised")
-PGN_CONFIG(storage, commit_gap_ms, INT, 3, 0, 1000, "ms", "least time from one durable write to the next while few messages wait: saves fsyncs; 0: none, nor a wait for more after a slow one")
+PGN_CONFIG(storage, commit_gap_ms, INT, 5, 0, 1000, "ms", "least time from one durable write to the next while few messages wait: saves fsyncs; 0: none, nor a wait for more after a slow one")
 PGN_CONFIG(storage, commit_queue, INT, 65536, 16, 1000000, "", "messages that may wait for the next commit")
 
 PGN_CONFIG(api, address, STR, "127.0.0.1", 1, 64, "", "address that HTTP is accepted on, behind Nginx")

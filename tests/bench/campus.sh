@@ -1,19 +1,31 @@
 #!/bin/sh
 # The headline run (P5): a node of its own on core 0, pigeon-load on core 1; prints the run's JSON line and what the whole of Pigeon
 # needed: memory (PSS summed over all its processes, Nginx's told apart) and CPU (user and system seconds per second).
-#   tests/bench/campus.sh [USERS] [MINUTES]      4000 5; report in build/bench/campus.html
+#   tests/bench/campus.sh [USERS] [MINUTES] [nginx|tls|plain]      4000 5 nginx; report in build/bench/campus.html
+# nginx: through Nginx, plain; tls: TLS ended by the gateway, Nginx idle beside it; plain: straight to the gateway.
 set -eu
 cd "$(dirname "$0")/../.."
-users=${1:-4000} minutes=${2:-5}
+users=${1:-4000} minutes=${2:-5} way=${3:-nginx}
 out=$(pwd)/build/bench
 mkdir -p "$out"
 work=$(mktemp -d)
-export PIGEON_DATA="$work/var" PIGEON_HTTP_PORT="${PIGEON_HTTP_PORT:-8190}" PIGEON_CPUS=0
+export PIGEON_DATA="$work/var" PIGEON_HTTP_PORT="${PIGEON_HTTP_PORT:-8190}" PIGEON_MQTT_PORT=0 PIGEON_CPUS=0
+tls_port=$((PIGEON_HTTP_PORT + 1))
+if [ "$way" = tls ]; then
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout "$work/key.pem" -out "$work/certificate.pem" 2>/dev/null
+    export PIGEON_TLS_PORT=$tls_port PIGEON_TLS_CERTIFICATE="$work/certificate.pem" PIGEON_TLS_KEY="$work/key.pem"
+fi
 make -s PROFILE=release -j"$(nproc)" services
 deploy/up.sh >"$out/up.txt"
 trap 'deploy/down.sh >/dev/null 2>&1; rm -rf "$work"' EXIT
 trap 'exit 143' INT TERM
 
+case $way in
+nginx) url=ws://127.0.0.1:$PIGEON_HTTP_PORT ;;
+tls) url=wss://127.0.0.1:$tls_port ;;
+plain) url=ws://127.0.0.1:$(($(sed -n 's/BASE_PORT=//p' "$PIGEON_DATA/run/ports") + 2)) ;;
+*) echo "campus.sh: \"$way\": nginx, tls or plain" >&2; exit 2 ;;
+esac
 supervisor=$(cat "$PIGEON_DATA/run/supervisor.pid")
 family() { # PID: it and all below it
     echo "$1"
@@ -26,7 +38,7 @@ by_name() { awk '{s[$1] += $2; t += $2} END {for (n in s) printf "\"%s\":%d,", n
 awk -v n="$users" 'BEGIN {print "user,name"; for (i = 0; i < n; i++) printf "u%d,User %d\n", i, i}' >"$work/users.csv"
 build/release/pigeon user import "$work/users.csv" --tokens "$work/tokens.csv" >&2
 printf '{"memory_kib_before":{%s}}\n' "$(pss | by_name)"
-taskset -c 1 build/release/pigeon-load campus --url "ws://127.0.0.1:$PIGEON_HTTP_PORT/v1/ws" --tokens "$work/tokens.csv" --users "$users" \
+taskset -c 1 build/release/pigeon-load campus --url "$url/v1/ws" --tokens "$work/tokens.csv" --users "$users" \
     --minutes "$minutes" --json --html "$out/campus.html" >"$out/campus.json" 2>"$out/campus.log" &
 load=$!
 sleep $((minutes * 30)) # half-way

@@ -104,13 +104,18 @@ def both(*verdicts):
     return "; ".join(dict.fromkeys(missed)) or "met"
 
 
+def campus(m, way, said):
+    get = lambda key: m.of("P5", "pigeon", f"campus {way}", key)  # noqa: E731
+    late = None if get("p999_us") is None else get("p999_us") / 1000
+    by = (m.of("P5", "pigeon", f"campus {way}", "cores_nginx") or 0) if way == "nginx" else 0
+    return ("P5", f"campus of 4,000, {said}", "< 0.5 core, < 150 MB without Nginx, p99.9 < 50 ms, none lost",
+            f"{number(get('cores'))} cores{f' (Nginx {number(by)})' if by else ''}, {number(get('memory_mb_without_nginx'))} MB, p99.9 {number(late)} ms, {number(get('lost'))} lost",
+            both(at_most(get("cores"), 0.5), at_most(get("memory_mb_without_nginx"), 150), at_most(late, 50), at_most(get("lost"), 0) if not get("lost") else "messages lost"))
+
+
 def once(m):
     out = []
-    get = lambda key: m.of("P5", "pigeon", "campus", key)  # noqa: E731
-    late = None if get("p999_us") is None else get("p999_us") / 1000
-    out.append(("P5", "campus of 4,000 through Nginx", "< 0.5 core, < 150 MB without Nginx, p99.9 < 50 ms, none lost",
-                f"{number(get('cores'))} cores, {number(get('memory_mb_without_nginx'))} MB, p99.9 {number(late)} ms, {number(get('lost'))} lost",
-                both(at_most(get("cores"), 0.5), at_most(get("memory_mb_without_nginx"), 150), at_most(late, 50), at_most(get("lost"), 0) if not get("lost") else "messages lost")))
+    out += [campus(m, "nginx", "through Nginx"), campus(m, "tls", "TLS ended by the gateway")]
     for c in PIGEONS:
         v, peer = m.of("P6", c, "resync", "delivered_per_s"), m.of("P6", "ejabberd-xmpp", "resync", "delivered_per_s")
         out.append(("P6", f"4,000 come back, 500 missed each, {c}", "10 times ejabberd's", f"{number(v)} messages/s: {number(ratio(v, peer))} x ejabberd; all in {number(m.of('P6', c, 'resync', 'drain_s'))} s",

@@ -3,7 +3,7 @@
 # (tests/bench/slow_fsync.c). A node of its own on core 0, pigeon-load pairs on core 1, closed loop, straight to the gateway.
 #   tests/bench/slow_fsync.sh [DELAYS] [USERS] [SECONDS] [SETTING=VALUES ...]
 #   tests/bench/slow_fsync.sh "0 5 20 50" "200 4000" 10
-#   tests/bench/slow_fsync.sh "20" "200" 10 gateway.partitions="1 2 4 16" storage.commit_gap_ms="0 3"      each with each
+#   tests/bench/slow_fsync.sh "20" "200" 10 gateway.partitions="1 2 4 16" storage.commit_gap_ms="0 5"      each with each
 # Prints a line a run as a table of Markdown; raw results in build/bench/slow_fsync.jsonl. ROUNDS=3: each so often, interleaved, and medians.
 # A run in which anything was lost or doubled ends it.
 set -eu

@@ -4,7 +4,7 @@ import time
 import machine
 from contenders import quiet
 
-SILENT_BASE, STORM_USERS, FANOUT_USERS = 2000, 10000, 4000
+SILENT_BASE, STORM_USERS, FANOUT_USERS, HEARTBEAT_S = 2000, 10000, 4000, 30
 
 
 def settled_pss(server):
@@ -30,7 +30,7 @@ def silent(contender, o):
     """P1 and P8: memory of a silent user as the slope between two counts; CPU of one with a heartbeat each 30 s."""
     top, loads = o.silent or contender.max_users, []
     quiet(contender.server)
-    base_rate = cpu_rate(contender.server, 5 if o.full else 2)
+    base_rate = cpu_rate(contender.server, 10 if o.full else 5)
     try:
         loads.append(contender.idle(SILENT_BASE, 0, 600))
         low = settled_pss(contender.server)
@@ -38,7 +38,7 @@ def silent(contender, o):
         loads.append(contender.idle(top - SILENT_BASE, SILENT_BASE, 600))
         high = settled_pss(contender.server)
         grown = {name: value - names.get(name, 0) for name, value in machine.pss_by_name(contender.server.pids()).items() if value != names.get(name, 0)}
-        rate = cpu_rate(contender.server, 30 if o.full else 10)
+        rate = cpu_rate(contender.server, HEARTBEAT_S)  # a whole period: who logged in together beats together
         for load in loads:
             if load.process.poll() is not None:
                 raise RuntimeError(f"silent users did not stay: {load.said()}")
