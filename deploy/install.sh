@@ -16,7 +16,7 @@ packages_for() {
     units) echo "libcmocka-dev libfuse3-dev nats-server redis-server" ;;
     autobahn | roots) echo "mmdebstrap" ;;
     arm64) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static" ;;
-    bench) echo "mosquitto ejabberd erlang-p1-sqlite3 prosody lua-dbi-sqlite3 sqlite3 gcc libc6-dev util-linux iproute2" ;;
+    bench) echo "mosquitto ejabberd erlang-p1-sqlite3 prosody lua-dbi-sqlite3 sqlite3 postgresql gcc libc6-dev util-linux iproute2" ;;
     bench-quick) echo "mosquitto gcc libc6-dev util-linux iproute2" ;;
     instructions) echo "valgrind" ;;
     fuzz) echo "clang-14 libclang-rt-14-dev llvm-14" ;;

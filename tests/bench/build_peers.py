@@ -12,7 +12,12 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "mongo"))
 import ferretdb  # noqa: E402  how a recent Go is had
 
 HOME = os.path.join(ROOT, "build", "peers")
-PEERS = {"centrifugo": ("github.com/centrifugal/centrifugo/v5@v5.4.9", ".", [])}
+TINODE = "github.com/tinode/chat@v0.22.13"
+PEERS = {
+    "centrifugo": ("github.com/centrifugal/centrifugo/v5@v5.4.9", ".", []),
+    "tinode": (TINODE, "./server", ["-tags=postgres"]),
+    "tinode-db": (TINODE, "./tinode-db", ["-tags=postgres"]),  # makes its tables
+}
 
 
 def build(name):

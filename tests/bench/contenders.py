@@ -191,6 +191,19 @@ class CentrifugoWs(Contender):
         return None
 
 
+class TinodeWs(Contender):
+    name, server_name, protocol = "tinode", "tinode", "tinode"
+
+    def settings(self):
+        return {"IMLOAD_KEY": self.server.api_key, "IMLOAD_PASSWORDS": self.server.tokens}
+
+    def group(self, users):
+        return {"IMLOAD_POST": self.server.make_group(users)}
+
+    def resync(self, users, missed, limit):
+        return None
+
+
 class PigeonMqtt(Contender):
     name, server_name, protocol, max_users = "pigeon-mqtt", "pigeon", "mqtt", 18000
 
@@ -267,7 +280,7 @@ class PigeonNative(Contender):
         return out
 
 
-ALL = [MosquittoMqtt, PigeonNative, PigeonMqtt, EjabberdXmpp, EjabberdMqtt, CentrifugoWs, ProsodyXmpp]
+ALL = [MosquittoMqtt, PigeonNative, PigeonMqtt, EjabberdXmpp, EjabberdMqtt, CentrifugoWs, ProsodyXmpp, TinodeWs]
 
 
 def quiet(server, seconds=20):

@@ -2,10 +2,16 @@
 
 Each runs alone on its core. `keeps` says what is left of an acknowledged message after a power cut.
 """
+import base64
+import glob
+import hashlib
+import hmac
+import json
 import os
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import time
@@ -230,6 +236,127 @@ class Centrifugo(Server):
         self.wait_ready(self.port)
 
 
+def postgres(program):
+    """Debian keeps them beside each version, not in the path."""
+    return max(glob.glob(f"/usr/lib/postgresql/*/bin/{program}"), key=lambda p: int(p.split("/")[4]), default=None)
+
+
+class Tinode(Server):
+    """JSON over WebSocket. Each message is three commits of its PostgreSQL, which runs beside it on the same core; both are counted.
+
+    Accounts are written into its table and their login tokens signed here with its key: a password would measure bcrypt.
+    """
+    name, keeps, slow_start = "tinode", "everything, after PostgreSQL's commit", 60
+    program, initialiser = (os.path.join(ROOT, "build", "peers", p) for p in ("tinode", "tinode-db"))
+    UID_KEY, API_SALT, TOKEN_KEY = bytes(range(16)), bytes(range(32)), bytes(range(32, 64))
+    AUTHENTICATED, SERIAL = 20, 1
+    database, groups = None, 0
+
+    @staticmethod
+    def missing():
+        built = os.path.exists(Tinode.program) and os.path.exists(Tinode.initialiser)
+        return (None if built else "it was not built (tests/bench/build_peers.py says why)") or (None if postgres("postgres") else "Debian's postgresql is not installed")
+
+    def version(self):
+        return f"0.22.13 on PostgreSQL {package_version('postgresql')}"
+
+    def start(self):
+        self.port = machine.free_port()
+        self.socket = os.path.join(self.work, "socket")
+        self.start_database()
+        config = os.path.join(self.work, "tinode.conf")
+        with open(config, "w", encoding="utf-8") as f:
+            json.dump(self.settings(), f)
+        with open(self.log, "ab") as out:
+            subprocess.run([self.initialiser, f"--config={config}"], stdout=out, stderr=out, cwd=self.work, check=True)
+        self.make_users()
+        self.process = machine.start([self.program, f"--config={config}", "--static_data=-"], machine.SERVER_CORE, self.log, cwd=self.work, env={**os.environ, "GOMAXPROCS": "1"})
+        self.wait_ready(self.port)
+
+    def start_database(self):
+        """As Debian sets it up, fsync and all; but it only listens on a socket of its own."""
+        data = os.path.join(self.work, "data")
+        for d in (data, self.socket):
+            os.makedirs(d)
+            shutil.chown(d, "postgres", "postgres")
+        own = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"]
+        with open(self.log, "ab") as out:
+            subprocess.run([*own, postgres("initdb"), "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"], stdout=out, stderr=out, cwd="/", check=True)
+        self.database = machine.start([*own, postgres("postgres"), "-D", data, "-k", self.socket, "-c", "listen_addresses="], machine.SERVER_CORE, self.log, cwd="/")
+        ready = [postgres("pg_isready"), "-q", "-h", self.socket, "-U", "postgres"]
+        machine.wait_for(lambda: subprocess.run(ready, check=False).returncode == 0, self.slow_start, "PostgreSQL to listen")
+
+    def settings(self):
+        def b64(b):
+            return base64.b64encode(b).decode()
+        return {
+            "listen": f"127.0.0.1:{self.port}", "grpc_listen": "", "api_path": "/", "api_key_salt": b64(self.API_SALT), "max_message_size": 262144, "max_subscriber_count": USERS, "push": [],
+            "auth_config": {"token": {"expire_in": 1209600, "serial_num": self.SERIAL, "key": b64(self.TOKEN_KEY)}},
+            # Its own file asks for 50 connections; only in the URL does the pool obey. Groups are loaded up to max_results members.
+            "store_config": {"uid_key": b64(self.UID_KEY), "max_results": USERS, "use_adapter": "postgres", "adapters": {"postgres": {
+                "dsn": f"postgresql://postgres@/tinode?host={self.socket}&sslmode=disable&pool_max_conns=50", "sql_timeout": 10}}},
+        }
+
+    def sql(self, text):
+        subprocess.run([postgres("psql"), "-h", self.socket, "-U", "postgres", "-d", "tinode", "-q", "-v", "ON_ERROR_STOP=1"], input=text, text=True, check=True)
+
+    def public_id(self, number):
+        """How it shows the row's number: enciphered by XTEA (64 rounds)."""
+        key, mask = struct.unpack(">4I", self.UID_KEY), 0xFFFFFFFF
+        a, b = struct.unpack(">2I", struct.pack("<Q", number))
+        total = 0
+        for _ in range(32):
+            a = (a + (((b << 4 ^ b >> 5) + b) ^ (total + key[total & 3]))) & mask
+            total = (total + 0x9E3779B9) & mask
+            b = (b + (((a << 4 ^ a >> 5) + a) ^ (total + key[total >> 11 & 3]))) & mask
+        return struct.pack(">2I", a, b)
+
+    @staticmethod
+    def named(kind, public):
+        return kind + base64.urlsafe_b64encode(public).decode().rstrip("=")
+
+    def token(self, public):
+        plain = public + struct.pack("<I3H", int(time.time()) + 86400, self.AUTHENTICATED, self.SERIAL, 0)
+        return base64.b64encode(plain + hmac.digest(self.TOKEN_KEY, plain, "sha256")).decode()
+
+    def make_users(self):
+        """User i is row i + 1. Writes what the generator needs: who they are and what they log in with."""
+        self.sql(f"""INSERT INTO users(id, createdat, updatedat, access, public, trusted, tags)
+                     SELECT n, now(), now(), '{{"Auth": "JRWPA", "Anon": "N"}}', 'null', 'null', '[]' FROM generate_series(1, {USERS}) n;
+                     ANALYZE users;""")
+        self.tokens = os.path.join(self.work, "tokens")
+        with open(self.tokens, "w", encoding="ascii") as f:
+            for public in map(self.public_id, range(1, USERS + 1)):
+                f.write(f"{self.named('usr', public)} {self.token(public)}\n")
+        plain = struct.pack("<BIHB", 1, 0, 1, 0)
+        self.api_key = base64.urlsafe_b64encode(plain + hmac.new(self.API_SALT, plain, hashlib.md5).digest()).decode()
+
+    def make_group(self, members):
+        """A new group topic of the first so many users, written into its tables. Nobody wants its presence, which is less work for it."""
+        self.groups += 1
+        name = self.named("grp", self.public_id(USERS + self.groups))
+        self.sql(f"""INSERT INTO topics(createdat, updatedat, touchedat, name, owner, access, public, trusted, tags)
+                     VALUES(now(), now(), now(), '{name}', 1, '{{"Auth": "JRW", "Anon": "N"}}', 'null', 'null', '[]');
+                     INSERT INTO subscriptions(createdat, updatedat, userid, topic, modewant, modegiven, private)
+                     SELECT now(), now(), n, '{name}', m, m, 'null' FROM (SELECT n, CASE n WHEN 1 THEN 'JRWASDO' ELSE 'JRW' END m FROM generate_series(1, {members}) n) s;
+                     ANALYZE subscriptions;""")
+        return name
+
+    def pids(self):
+        return machine.session(self.process.pid) + machine.children(self.database.pid)
+
+    def stop(self):
+        machine.end(self.process)
+        if self.database is not None and self.database.poll() is None:
+            self.database.send_signal(signal.SIGQUIT)  # at once: its data go too
+            try:
+                self.database.wait(15)
+            except subprocess.TimeoutExpired:
+                pass
+        machine.end(self.database)
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
 class Pigeon(Server):
     """All of it, started as `make up` does, without Nginx: clients talk to the gateway itself. Limits a user and address has are lifted."""
     name, keeps = "pigeon", "everything, after fsync"
@@ -290,7 +417,7 @@ class Pigeon(Server):
         shutil.rmtree(self.work, ignore_errors=True)
 
 
-ALL = {s.name: s for s in (Mosquitto, Ejabberd, Prosody, Centrifugo, Pigeon)}
+ALL = {s.name: s for s in (Mosquitto, Ejabberd, Prosody, Centrifugo, Tinode, Pigeon)}
 
 
 def say(text):

@@ -16,6 +16,16 @@ int stamp(char *out, const struct user *u, uint64_t when)
     return snprintf(out, 64, "ts:%llu:%u:", (unsigned long long)when, u->number);
 }
 
+void stamped_body(char *out, size_t size, const struct user *u, uint64_t when)
+{
+    size_t n = (size_t)stamp(out, u, when), wanted = (size_t)set.body < size ? (size_t)set.body : size - 1;
+    if (n < wanted) {
+        memset(out + n, 'x', wanted - n);
+        n = wanted;
+    }
+    out[n] = 0;
+}
+
 void message_read(struct user *u, const char *body, size_t n)
 {
     char *end;

@@ -1,5 +1,5 @@
 /*
- * imload - drive an instant-messaging server over MQTT 3.1.1, XMPP or Centrifugo's protocol from one epoll thread.
+ * imload - drive an instant-messaging server over MQTT 3.1.1, XMPP, Centrifugo's or Tinode's protocol from one epoll thread.
  *
  * One instrument for every server, so that figures can stand side by side: start the server on core 0, run imload on core 1,
  * and read the last JSON line that it prints. The first, {"phase":"ready",...}, comes when everybody is logged in.
@@ -19,9 +19,10 @@
  *   IMLOAD_HEARTBEAT  idle: each user sends one every so many seconds (0: never)
  *   IMLOAD_INBOX      MQTT topic a user reads, one %d          (u/%d)
  *   IMLOAD_OUTBOX     MQTT topic that reaches a user, one %d   (as IMLOAD_INBOX)
+ *   IMLOAD_KEY        Tinode's API key                         (none)
  *   IMLOAD_LOGIN      MQTT user name, one %d                   (u%d)
- *   IMLOAD_PASSWORDS  file with one password or token a line   (none)
- *   IMLOAD_POST       MQTT topic the fan-out's writer uses     (fan/all)
+ *   IMLOAD_PASSWORDS  file with one password or token a line; Tinode: the user's id, a blank, its token (none)
+ *   IMLOAD_POST       MQTT topic the fan-out's writer uses, Tinode's group topic (fan/all)
  *   IMLOAD_QOS        MQTT quality of service, 0 or 1          (1)
  *   IMLOAD_RATE       pairs: messages a second in all, instead of the closed loop; latency then counts from the intended time (0)
  *   IMLOAD_READ       MQTT filter the fan-out's readers use    (as IMLOAD_POST)
@@ -295,16 +296,16 @@ static void read_passwords(const char *path)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: imload mqtt|xmpp|centrifugo HOST PORT idle USERS SECS\n"
-                    "       imload mqtt|xmpp|centrifugo HOST PORT pairs USERS WINDOW SECS\n"
-                    "       imload mqtt|centrifugo HOST PORT fanout USERS RATE SECS\n"
+    fprintf(stderr, "usage: imload mqtt|xmpp|centrifugo|tinode HOST PORT idle USERS SECS\n"
+                    "       imload mqtt|xmpp|centrifugo|tinode HOST PORT pairs USERS WINDOW SECS\n"
+                    "       imload mqtt|centrifugo|tinode HOST PORT fanout USERS RATE SECS\n"
                     "       imload mqtt|xmpp HOST PORT resync USERS MISSED SECS\n");
     exit(2);
 }
 
 static void read_settings(int argc, char **argv)
 {
-    static const struct protocol *const protocols[] = {&im_mqtt, &im_xmpp, &im_centrifugo};
+    static const struct protocol *const protocols[] = {&im_mqtt, &im_xmpp, &im_centrifugo, &im_tinode};
     static const char *const modes[] = {[IDLE] = "idle", [PAIRS] = "pairs", [FANOUT] = "fanout", [RESYNC] = "resync"};
     if (argc < 7)
         usage();
@@ -329,6 +330,7 @@ static void read_settings(int argc, char **argv)
     set.login = env("IMLOAD_LOGIN", "u%d");
     set.post = env("IMLOAD_POST", "fan/all");
     set.filter = env("IMLOAD_READ", set.post);
+    set.key = env("IMLOAD_KEY", "");
     set.body = atoi(env("IMLOAD_BODY", "100"));
     set.qos = atoi(env("IMLOAD_QOS", "1"));
     set.first = atoi(env("IMLOAD_FIRST", "0"));

@@ -1,8 +1,8 @@
 /*
  * imload: what its files share. One process, one thread, one epoll set; everything lives as long as the process.
  *
- * imload.c has the modes and the loop, net.c sockets and buffers, count.c what is counted; mqtt.c, xmpp.c and centrifugo.c
- * each a protocol: just enough of it to log in and to talk.
+ * imload.c has the modes and the loop, net.c sockets and buffers, ws.c WebSocket, count.c what is counted; mqtt.c, xmpp.c,
+ * centrifugo.c and tinode.c each a protocol: just enough of it to log in and to talk.
  */
 #ifndef IMLOAD_H
 #define IMLOAD_H
@@ -28,7 +28,7 @@ struct user {
     bool wants_out;         /* EPOLLOUT armed */
     bool away;              /* resync: left on purpose, comes back */
     int in_flight;          /* messages not yet acknowledged */
-    unsigned next_packet;   /* MQTT packet identifier, XMPP stanza id, Centrifugo command id */
+    unsigned next_packet;   /* MQTT packet identifier, XMPP stanza id, Centrifugo's and Tinode's command id */
     uint32_t number;        /* of the last message written */
     uint32_t seen;          /* highest number read; a receiver has one sender in every mode */
     uint32_t read;          /* messages read */
@@ -43,11 +43,11 @@ struct protocol {
     void (*ping)(struct user *u);                        /* the same for a heartbeat */
     void (*leave)(struct user *u);                       /* the same for a polite end; NULL: just closes */
 };
-extern const struct protocol im_mqtt, im_xmpp, im_centrifugo;
+extern const struct protocol im_mqtt, im_xmpp, im_centrifugo, im_tinode;
 
 /* The command line and the environment. */
 struct settings {
-    const char *host, *domain, *inbox, *outbox, *login, *post, *filter;
+    const char *host, *domain, *inbox, *outbox, *login, *post, *filter, *key;
     char **password; /* one a user, or NULL */
     int port, body, qos, first, dialing, users, window, missed, heartbeat;
     double rate; /* messages a second in all; 0: closed loop */
@@ -85,8 +85,16 @@ bool is_reader(const struct user *u);
 void base64(char *out, const uint8_t *p, size_t n);
 const char *password_of(const struct user *u);
 
+/* ws.c; a protocol above it counts its steps from WS_UPGRADING + 1 */
+enum { WS_UPGRADING, WS_TEXT = 0x81 };
+typedef int ws_text_fn(struct user *u, const char *text, size_t n); /* -1 when the user is gone */
+void ws_start(struct user *u, const char *path);
+void ws_frame(struct user *u, uint8_t opcode, const char *text, size_t n); /* queues it; n below 65536 */
+int ws_read(struct user *u, void (*opened)(struct user *u), ws_text_fn *on_text);
+
 /* count.c */
-int stamp(char *out, const struct user *u, uint64_t when); /* writes a message's beginning, at most 64 bytes */
+int stamp(char *out, const struct user *u, uint64_t when);                      /* writes a message's beginning, at most 64 bytes */
+void stamped_body(char *out, size_t size, const struct user *u, uint64_t when); /* the same, filled to set.body; ends with a zero */
 void message_read(struct user *u, const char *body, size_t n);
 void message_acked(struct user *sender);
 void user_ready(struct user *u);
