@@ -185,6 +185,7 @@ struct ld_run {
     struct pgn_node dirty;
     struct pgn_hook flush;
     struct pgn_timer control, house;
+    uint32_t house_slice; /* whose turn it is */
     struct ld_user **heap;
     uint32_t heap_count;
     struct pgn_io alarm; /* timerfd of the heap */

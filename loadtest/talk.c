@@ -159,7 +159,7 @@ static void on_hello(struct ld_user *u, const struct ld_frame *f)
         r->result->login_last_us = now_us;
     }
     u->heartbeat_ms = f->heartbeat_s ? f->heartbeat_s * 1000 : 30000;
-    u->pinged_ms = pgn_loop_now_ms(r->loop);
+    u->pinged_ms = pgn_loop_now_ms(r->loop) - (uint64_t)(ld_random_unit(r) * u->heartbeat_ms); /* a storm's users don't beat together */
     u->state = LD_SYNCING;
     if (r->mode->no_sync) {
         snprintf(u->cursor, sizeof u->cursor, "%.*s", (int)f->cursor.len, f->cursor.p);

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { CONTROL_MS = 8, HOUSE_MS = 100 };
+enum { CONTROL_MS = 8, HOUSE_MS = 5, HOUSE_SLICES = 20 /* so each user is looked at ten times a second */ };
 
 void ld_fatal(struct ld_run *r, const char *format, ...)
 {
@@ -206,8 +206,13 @@ static void on_house(struct pgn_timer *t)
 {
     struct ld_run *r = PGN_CONTAINER(t, struct ld_run, house);
     uint64_t now = pgn_loop_now_ms(r->loop);
-    for (uint32_t i = 0; i < r->user_count; i++)
+    uint32_t slice = r->house_slice++ % HOUSE_SLICES;
+
+    pgn_timer_start(r->loop, t, HOUSE_MS);
+    for (uint32_t i = slice; i < r->user_count; i += HOUSE_SLICES)
         ld_house_user(&r->users[i], now);
+    if (slice)
+        return;
     if (r->phase == LD_RUN) {
         (void)ld_second_now(r);
         if (r->running && r->mode->tick)
@@ -215,7 +220,6 @@ static void on_house(struct pgn_timer *t)
     }
     if (r->phase == LD_AUDIT && r->o->verify && r->mode->talks)
         ld_audit_more(r);
-    pgn_timer_start(r->loop, t, HOUSE_MS);
 }
 
 static void raise_limit(struct ld_run *r)

@@ -46,6 +46,10 @@ struct pgn_timer {
     void (*on_due)(struct pgn_timer *t);
 };
 void pgn_timer_start(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_ms); /* restarts a running one */
+/* For what may be late: up to PGN_TIMER_COARSE_MS more, so that a thousand of them wake the loop a few times a second instead of each by
+ * itself. */
+enum { PGN_TIMER_COARSE_MS = 256 };
+void pgn_timer_start_coarse(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_ms);
 void pgn_timer_stop(struct pgn_timer *t);
 static inline bool pgn_timer_running(const struct pgn_timer *t)
 {

@@ -75,7 +75,7 @@ static void set_timeout(struct gw_conn *c, enum timeout timeout)
         ms = FLUSH_MS;
         break;
     }
-    pgn_timer_start(c->gw->loop, &c->timer, ms);
+    pgn_timer_start_coarse(c->gw->loop, &c->timer, ms);
 }
 
 static void free_held(struct gw_conn *c)
@@ -183,7 +183,7 @@ static void look_at_mqtt(struct gw_conn *c, uint64_t silent_ms)
     if (c->out && next > GW_WRITE_LOOK_MS)
         next = GW_WRITE_LOOK_MS;
     if (next)
-        pgn_timer_start(c->gw->loop, &c->timer, next);
+        pgn_timer_start_coarse(c->gw->loop, &c->timer, next);
 }
 
 static void look_at_heartbeat(struct gw_conn *c)
@@ -215,7 +215,7 @@ static void look_at_heartbeat(struct gw_conn *c)
     uint64_t next = (c->pinged ? beat * 5 / 2 : beat * 3 / 2) - silent;
     if (c->out && next > GW_WRITE_LOOK_MS)
         next = GW_WRITE_LOOK_MS;
-    pgn_timer_start(c->gw->loop, &c->timer, next);
+    pgn_timer_start_coarse(c->gw->loop, &c->timer, next);
 }
 
 static void on_due(struct pgn_timer *t)

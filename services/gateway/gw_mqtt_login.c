@@ -265,7 +265,7 @@ void gw_mqtt_accepted(struct gw_conn *c)
     gw_mqtt_more_trim(m);
     gw_mqtt_will_cancel(c);
     ask_kernel(c);
-    pgn_timer_start(c->gw->loop, &c->timer, gw_mqtt_beat(c, 0));
+    pgn_timer_start_coarse(c->gw->loop, &c->timer, gw_mqtt_beat(c, 0));
     if (present)
         gw_mqtt_session_resume(c);
 }

@@ -138,7 +138,7 @@ void gw_mqtt_session_moved(struct gw_conn *c)
         return;
     m->moved = true;
     if (!pgn_timer_running(&c->timer) || c->timer.due_ms > pgn_loop_now_ms(c->gw->loop) + SAVE_MS)
-        pgn_timer_start(c->gw->loop, &c->timer, SAVE_MS);
+        pgn_timer_start_coarse(c->gw->loop, &c->timer, SAVE_MS);
 }
 
 void gw_mqtt_session_due(struct gw_conn *c)

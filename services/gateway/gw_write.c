@@ -199,7 +199,7 @@ static void want_write(struct gw_conn *c, bool want)
     uint32_t others = c->io.events & ~(uint32_t)PGN_WRITE;
     pgn_io_want(c->gw->loop, &c->io, want ? others | PGN_WRITE : others);
     if (want && c->state == GW_LIVE)
-        pgn_timer_start(c->gw->loop, &c->timer, GW_WRITE_LOOK_MS);
+        pgn_timer_start_coarse(c->gw->loop, &c->timer, GW_WRITE_LOOK_MS);
 }
 
 /* Everything is on the wire. */

@@ -207,6 +207,38 @@ static void restarting_moves_it(void **state)
     pgn_timer_stop(&timers[0].timer);
 }
 
+static uint64_t coarse_due_us[TIMERS], coarse_turn;
+static unsigned coarse_fired, coarse_turns;
+static void on_coarse_due(struct pgn_timer *t)
+{
+    uint64_t due_us = coarse_due_us[PGN_CONTAINER(t, struct watched, timer) - timers];
+
+    assert_true(now_us >= due_us);
+    assert_true(now_us - due_us <= (PGN_TIMER_COARSE_MS + 5) * 1000);
+    coarse_fired++;
+    coarse_turns += pgn_loop_turns(loop) != coarse_turn;
+    coarse_turn = pgn_loop_turns(loop);
+}
+
+static void coarse_ones_share_their_wakeups(void **state)
+{
+    (void)state;
+    for (int i = 0; i < TIMERS; i++) {
+        uint64_t delay_ms = 1000 + pgn_random_below(2000);
+        timers[i].timer.on_due = on_coarse_due;
+        coarse_due_us[i] = now_us + delay_ms * 1000;
+        pgn_timer_start_coarse(loop, &timers[i].timer, delay_ms);
+    }
+    for (int ms = 0; ms < 3300; ms++)
+        move(1000);
+    assert_int_equal(coarse_fired, TIMERS);
+    assert_in_range(coarse_turns, 1, 2000 / PGN_TIMER_COARSE_MS + 2);
+    pgn_timer_start_coarse(loop, &timers[0].timer, UINT64_MAX);
+    move(365ull * DAY * 1000);
+    assert_int_equal(coarse_fired, TIMERS);
+    pgn_timer_stop(&timers[0].timer);
+}
+
 /* With the real clock: the loop wakes by itself, not early, and soon. Load may make it late, so that is tried several times. */
 static uint64_t fired_at_us;
 static void on_due_note(struct pgn_timer *t)
@@ -241,8 +273,13 @@ static void the_loop_wakes_for_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TIMER_TEST(a_random_life),        TIMER_TEST(single_delays_over_all_levels), TIMER_TEST(no_delay_on_a_tick),
-        TIMER_TEST(far_beyond_the_wheel), TIMER_TEST(restarting_moves_it),           TIMER_TEST(the_loop_wakes_for_it),
+        TIMER_TEST(a_random_life),
+        TIMER_TEST(single_delays_over_all_levels),
+        TIMER_TEST(no_delay_on_a_tick),
+        TIMER_TEST(far_beyond_the_wheel),
+        TIMER_TEST(restarting_moves_it),
+        TIMER_TEST(the_loop_wakes_for_it),
+        TIMER_TEST(coarse_ones_share_their_wakeups),
     };
     test_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);
