@@ -250,7 +250,7 @@ class Tinode(Server):
     program, initialiser = (os.path.join(ROOT, "build", "peers", p) for p in ("tinode", "tinode-db"))
     UID_KEY, API_SALT, TOKEN_KEY = bytes(range(16)), bytes(range(32)), bytes(range(32, 64))
     AUTHENTICATED, SERIAL = 20, 1
-    database, groups = None, 0
+    database, groups, talked = None, 0, 0  # talked: so many users, each with its pair
 
     @staticmethod
     def missing():
@@ -261,7 +261,7 @@ class Tinode(Server):
         return f"0.22.13 on PostgreSQL {package_version('postgresql')}"
 
     def start(self):
-        self.port = machine.free_port()
+        self.port, self.talked = machine.free_port(), 0
         self.socket = os.path.join(self.work, "socket")
         self.start_database()
         config = os.path.join(self.work, "tinode.conf")
