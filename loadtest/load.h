@@ -183,7 +183,7 @@ struct ld_run {
     uint64_t start_us, end_us, phase_ms;
     uint32_t to_connect, connecting; /* the next user to connect; how many are on their way */
     struct pgn_node dirty;
-    struct pgn_hook flush;
+    struct pgn_hook flush, connect;
     struct pgn_timer control, house;
     uint32_t house_slice; /* whose turn it is */
     struct ld_user **heap;

@@ -83,6 +83,14 @@ static void connect_some(struct ld_run *r)
     }
 }
 
+/* A turn in which somebody came in begins the next connection; the control timer alone would leave the server waiting for us. */
+static void on_turn(struct pgn_hook *h)
+{
+    struct ld_run *r = PGN_CONTAINER(h, struct ld_run, connect);
+    if (r->phase == LD_CONNECT)
+        connect_some(r);
+}
+
 static bool all_online(const struct ld_run *r)
 {
     uint32_t wanted = 0;
@@ -241,6 +249,8 @@ void ld_worker(struct ld_run *r)
     pgn_list_init(&r->dirty);
     r->flush.on_turn = ld_flush_hook;
     pgn_hook_add(r->loop, &r->flush);
+    r->connect.on_turn = on_turn;
+    pgn_hook_add(r->loop, &r->connect);
     r->users = pgn_calloc(r->user_count ? r->user_count : 1, sizeof *r->users);
     for (uint32_t i = 0; i < r->user_count; i++) {
         const struct ld_person *p = &r->o->people[r->first_user + i];

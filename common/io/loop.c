@@ -19,6 +19,9 @@ enum { BATCH = 1024 }; /* ready descriptors a turn */
 
 struct pgn_loop {
     int epoll, wake;
+    int late; /* epoll set of those with PGN_LATE, looked at each PGN_LATE_MS while there are any */
+    uint32_t late_count;
+    uint64_t late_due_ms;
     atomic_bool stop;
     bool again;
     uint64_t now_ms, turns;
@@ -42,7 +45,8 @@ struct pgn_loop *pgn_loop_new(void)
     struct epoll_event wake = {.events = EPOLLIN, .data.ptr = NULL};
 
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-    must(loop->epoll >= 0, "epoll_create1");
+    loop->late = epoll_create1(EPOLL_CLOEXEC);
+    must(loop->epoll >= 0 && loop->late >= 0, "epoll_create1");
     loop->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     must(loop->wake >= 0, "eventfd");
     wake.data.ptr = loop; /* no io has this address */
@@ -58,6 +62,7 @@ void pgn_loop_free(struct pgn_loop **loop)
     if (!*loop)
         return;
     close((*loop)->epoll);
+    close((*loop)->late);
     close((*loop)->wake);
     free(*loop);
     *loop = NULL;
@@ -71,16 +76,26 @@ void pgn_loop_free(struct pgn_loop **loop)
  */
 static int epoll_set(struct pgn_loop *loop, struct pgn_io *io, uint32_t had)
 {
+    enum { ASKED = PGN_READ | PGN_WRITE };
     struct epoll_event e = {.data.ptr = io};
-    int op = !io->events ? EPOLL_CTL_DEL : had ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    bool late = io->events & PGN_LATE, was_late = had & PGN_LATE;
 
-    if (!io->events && !had)
+    if ((had & ASKED) && (!(io->events & ASKED) || late != was_late)) {
+        if (epoll_ctl(was_late ? loop->late : loop->epoll, EPOLL_CTL_DEL, io->fd, &e))
+            return -1;
+        loop->late_count -= was_late;
+        had = 0;
+    }
+    if (!(io->events & ASKED))
         return 0;
     if (io->events & PGN_READ)
         e.events |= EPOLLIN;
     if (io->events & PGN_WRITE)
         e.events |= EPOLLOUT;
-    return epoll_ctl(loop->epoll, op, io->fd, &e);
+    if (epoll_ctl(late ? loop->late : loop->epoll, had & ASKED ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, io->fd, &e))
+        return -1;
+    loop->late_count += late && !(had & ASKED);
+    return 0;
 }
 
 int pgn_io_add(struct pgn_loop *loop, struct pgn_io *io)
@@ -114,7 +129,7 @@ static uint32_t events_of(const struct pgn_io *io, uint32_t epoll_events)
     uint32_t events = 0;
 
     if (epoll_events & (EPOLLERR | EPOLLHUP))
-        return io->events;
+        return io->events & (PGN_READ | PGN_WRITE);
     if (epoll_events & EPOLLIN)
         events |= PGN_READ;
     if (epoll_events & EPOLLOUT)
@@ -172,11 +187,13 @@ void pgn_timer_stop(struct pgn_timer *t)
     pgn_list_remove(&t->node);
 }
 
-/* How long epoll may wait for the wheel's sake, rounded up: -1 for ever. */
+/* How long epoll may wait for the sake of the wheel and of late descriptors, rounded up: -1 for ever. */
 static int timer_wait_ms(struct pgn_loop *loop)
 {
     uint64_t next_ms = pgn_wheel_next_ms(&loop->wheel), now_us, wait_us;
 
+    if (loop->late_count && loop->late_due_ms < next_ms)
+        next_ms = loop->late_due_ms;
     if (next_ms == UINT64_MAX)
         return -1;
     now_us = pgn_mono_us();
@@ -223,6 +240,21 @@ void pgn_loop_again(struct pgn_loop *loop)
     loop->again = true;
 }
 
+/* Adds what late descriptors have, each PGN_LATE_MS; when there was no room for all, again in the next turn. */
+static void late_ready(struct pgn_loop *loop)
+{
+    int room = BATCH - loop->ready, found;
+
+    if (!loop->late_count || loop->now_ms < loop->late_due_ms || !room)
+        return;
+    found = epoll_wait(loop->late, loop->events + loop->ready, room, 0);
+    must(found >= 0 || errno == EINTR, "epoll_wait");
+    if (found < room)
+        loop->late_due_ms = loop->now_ms + PGN_LATE_MS;
+    if (found > 0)
+        loop->ready += found;
+}
+
 void pgn_loop_turn(struct pgn_loop *loop, int wait_ms)
 {
     int timers_ms = timer_wait_ms(loop);
@@ -235,8 +267,11 @@ void pgn_loop_turn(struct pgn_loop *loop, int wait_ms)
     loop->again = false;
     loop->ready = epoll_wait(loop->epoll, loop->events, BATCH, wait_ms);
     must(loop->ready >= 0 || errno == EINTR, "epoll_wait");
+    if (loop->ready < 0)
+        loop->ready = 0;
     loop->now_ms = pgn_mono_ms();
     loop->turns++;
+    late_ready(loop);
     run_ready(loop);
     pgn_wheel_run(&loop->wheel, loop->now_ms);
     run_hooks(loop);

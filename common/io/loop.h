@@ -16,7 +16,12 @@
 
 struct pgn_loop;
 
-enum { PGN_READ = 1, PGN_WRITE = 2 }; /* also what callbacks get; an error or hang-up comes as both that are asked for */
+/*
+ * What is asked for, and what callbacks get; an error or hang-up comes as both that are asked for. PGN_LATE, never alone: this one
+ * may wait, up to PGN_LATE_MS; thousands that rarely have something to say then share wakeups instead of causing one each.
+ */
+enum { PGN_READ = 1, PGN_WRITE = 2, PGN_LATE = 4 };
+enum { PGN_LATE_MS = 40 };
 
 struct pgn_loop *pgn_loop_new(void); /* aborts when the kernel refuses */
 void pgn_loop_free(struct pgn_loop **loop);
@@ -29,7 +34,7 @@ uint64_t pgn_loop_turns(const struct pgn_loop *loop);
 /* Descriptors. The owner embeds pgn_io, closes the descriptor itself after pgn_io_remove. */
 struct pgn_io {
     int fd;
-    uint32_t events; /* PGN_READ | PGN_WRITE that are asked for */
+    uint32_t events; /* PGN_READ | PGN_WRITE that are asked for; PGN_LATE */
     void (*on_ready)(struct pgn_io *io, uint32_t events);
 };
 int pgn_io_add(struct pgn_loop *loop, struct pgn_io *io) PGN_MUST_USE; /* 0 or PGN_E_IO */

@@ -243,6 +243,19 @@ static void on_due(struct pgn_timer *t)
     }
 }
 
+void gw_conn_beat(struct gw_conn *c)
+{
+    if (!c->acted && !c->wants_write && c->state == GW_LIVE)
+        pgn_io_want(c->gw->loop, &c->io, c->io.events | PGN_LATE);
+    c->acted = false;
+}
+
+void gw_conn_act(struct gw_conn *c)
+{
+    c->acted = true;
+    pgn_io_want(c->gw->loop, &c->io, c->io.events & ~(uint32_t)PGN_LATE);
+}
+
 /* ---- reading; the rest is in gw_read.c ---- */
 
 void gw_conn_read(struct gw_conn *c)

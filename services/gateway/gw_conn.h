@@ -50,6 +50,7 @@ struct gw_conn {
     uint16_t refused;  /* by a rate, one after the other */
     uint8_t state, encoding, malformed;
     bool dirty, wants_write, pinged;
+    bool acted;                   /* said something else than heartbeats since the last one */
     bool doomed;                  /* too much waits for it: closed at the turn's end */
     bool shut;                    /* our side of the socket is shut down */
     uint8_t hash[PGN_HASH_BYTES]; /* of its token */
@@ -74,6 +75,13 @@ void gw_conn_bye(struct gw_conn *c, const char *code, uint64_t retry_after_ms, u
 void gw_conn_close(struct gw_conn *c, uint16_t close_code); /* close handshake */
 void gw_conn_drop(struct gw_conn *c);                       /* at once */
 void gw_conn_refuse_http(struct gw_conn *c, const struct gw_http_refusal *refusal, unsigned retry_after_s);
+
+/*
+ * A heartbeat came; anything else that a person or a program does came. Who says nothing but heartbeats is read up to PGN_LATE_MS
+ * later (ADR 8): one wakeup serves many of them.
+ */
+void gw_conn_beat(struct gw_conn *c);
+void gw_conn_act(struct gw_conn *c);
 
 /* Reads what the socket, or TLS, holds. */
 void gw_conn_read(struct gw_conn *c);

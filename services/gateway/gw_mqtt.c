@@ -3,6 +3,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/error.h"
+#include "common/base/fault.h"
 #include "services/gateway/gw_limits.h"
 #include "services/gateway/gw_mqtt_catchup.h"
 #include "services/gateway/gw_mqtt_login.h"
@@ -27,6 +28,10 @@ void gw_mqtt_new(struct gw_conn *c, bool ws)
 {
     c->mqtt = pgn_calloc(1, sizeof *c->mqtt);
     c->mqtt->ws = ws;
+#ifdef PGN_TEST_FAULTS
+    if (pgn_fault_planted("mqtt-ids-end"))
+        c->mqtt->next_id = UINT16_MAX - 10;
+#endif
 }
 
 struct gw_mqtt_more *gw_mqtt_more(struct gw_mqtt *m)
@@ -169,6 +174,10 @@ static enum gw_mqtt_reason on_disconnect(struct gw_conn *c, const struct gw_mqtt
 
 static enum gw_mqtt_reason session_packet(struct gw_conn *c, const struct gw_mqtt_packet *p)
 {
+    if (p->type == GW_MQTT_PINGREQ)
+        gw_conn_beat(c);
+    else if (p->type != GW_MQTT_SUBSCRIBE) /* part of coming in */
+        gw_conn_act(c);
     switch ((enum gw_mqtt_type)p->type) {
     case GW_MQTT_PUBLISH:
         return gw_mqtt_on_publish(c, p);

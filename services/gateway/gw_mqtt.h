@@ -21,7 +21,7 @@
 #include "services/gateway/gw_mqtt_subs.h"
 
 enum {
-    GW_MQTT_WINDOW_MAX = 64,    /* deliveries of one session that wait for their PUBACK */
+    GW_MQTT_WINDOW_MAX = 256,   /* deliveries of one session that wait for their PUBACK */
     GW_MQTT_ALIAS_MAX = 16,     /* topic aliases that a client may use */
     GW_MQTT_RECEIVE_MAX = 1000, /* publishes of one client that wait for their answer */
     GW_MQTT_FILTERS_MAX = 64,   /* filters below inbox/ of one session */

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READING_MAX = 64, SYNC_LIMIT = 100, FETCH_LIMIT = 64, AGAIN_MS = 200 };
+enum { READING_MAX = 64, SYNC_LIMIT = 100, FETCH_LIMIT = 200, AGAIN_MS = 200 };
 
 /* A conversation of this round, or one that was read in an earlier one: up to which number is known. */
 struct part {

@@ -51,19 +51,24 @@ static struct gw_mqtt_window *make_place(struct gw_mqtt *m)
     return w;
 }
 
-static bool in_use(const struct gw_mqtt_window *w, uint16_t id)
+/* Identifiers are given in turn, without 0, so those of a window follow one another: the place of one is its distance from the first. */
+static uint16_t next_id(uint16_t id)
 {
-    for (uint16_t i = 0; w && i < w->count; i++)
-        if (w->flights[w->head + i].id == id)
-            return true;
-    return false;
+    return id == UINT16_MAX ? 1 : (uint16_t)(id + 1);
+}
+
+static struct flight *flight_of(struct gw_mqtt_window *w, uint16_t id)
+{
+    if (!w || !w->count || !id)
+        return NULL;
+    uint16_t first = w->flights[w->head].id, place = (uint16_t)(id >= first ? id - first : id - first - 1);
+    return place < w->count ? &w->flights[w->head + place] : NULL;
 }
 
 static uint16_t fly(struct gw_mqtt *m, uint64_t commit)
 {
-    do
-        m->next_id = m->next_id == UINT16_MAX ? 1 : (uint16_t)(m->next_id + 1);
-    while (in_use(m->window, m->next_id));
+    _Static_assert(GW_MQTT_WINDOW_MAX < UINT16_MAX, "identifiers of a window are unlike");
+    m->next_id = next_id(m->next_id);
     struct gw_mqtt_window *w = make_place(m);
     w->flights[w->head + w->count++] = (struct flight){commit, m->next_id, false};
     return m->next_id;
@@ -73,12 +78,10 @@ void gw_mqtt_acked(struct gw_conn *c, uint16_t id)
 {
     struct gw_mqtt *m = c->mqtt;
     struct gw_mqtt_window *w = m->window;
-    for (uint16_t i = 0; w && i < w->count; i++)
-        if (w->flights[w->head + i].id == id) {
-            w->flights[w->head + i].acked = true;
-            break;
-        }
+    struct flight *f = flight_of(w, id);
     bool moved = false;
+    if (f)
+        f->acked = true;
     while (w && w->count && w->flights[w->head].acked) {
         w->head++;
         w->count--;

@@ -150,6 +150,10 @@ static void session_frame(struct gw_conn *c, const Pigeon__ClientFrame *f)
     }
     if (!within_limits(c, f))
         return;
+    if (f->op_case == OP(PING))
+        gw_conn_beat(c);
+    else if (f->op_case != OP(SYNC)) /* part of coming in */
+        gw_conn_act(c);
     switch (ops[f->op_case].way) {
     case PING:
         ping(c, f->id);

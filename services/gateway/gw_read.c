@@ -71,8 +71,10 @@ static void on_message(struct gw_conn *c, const struct gw_ws_message *m)
         on_close_frame(c, m->close_code);
         return;
     case GW_WS_PING:
-        if (c->state != GW_CLOSING)
-            gw_write_pong(c, m->data, m->len);
+        if (c->state == GW_CLOSING)
+            return;
+        gw_conn_beat(c);
+        gw_write_pong(c, m->data, m->len);
         return;
     case GW_WS_TEXT:
     case GW_WS_BINARY:

@@ -196,7 +196,7 @@ static void want_write(struct gw_conn *c, bool want)
     if (c->wants_write == want)
         return;
     c->wants_write = want;
-    uint32_t others = c->io.events & ~(uint32_t)PGN_WRITE;
+    uint32_t others = c->io.events & ~(uint32_t)(PGN_WRITE | PGN_LATE);
     pgn_io_want(c->gw->loop, &c->io, want ? others | PGN_WRITE : others);
     if (want && c->state == GW_LIVE)
         pgn_timer_start_coarse(c->gw->loop, &c->timer, GW_WRITE_LOOK_MS);

@@ -38,6 +38,7 @@ def silent(contender, o):
         loads.append(contender.idle(top - SILENT_BASE, SILENT_BASE, 600))
         high = settled_pss(contender.server)
         grown = {name: value - names.get(name, 0) for name, value in machine.pss_by_name(contender.server.pids()).items() if value != names.get(name, 0)}
+        time.sleep(HEARTBEAT_S)  # as it is day in, day out: everybody's login is a heartbeat or more ago
         rate = cpu_rate(contender.server, HEARTBEAT_S)  # a whole period: who logged in together beats together
         for load in loads:
             if load.process.poll() is not None:

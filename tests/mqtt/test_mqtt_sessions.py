@@ -229,6 +229,25 @@ def test_receive_maximum(people):
     assert [t for i, t in enumerate(texts) if t not in texts[:i]] == [f"m{i}" for i in range(20)]
 
 
+def test_packet_identifiers_begin_again(people):
+    """After 65535 comes 1, also when PUBACKs come in another order than the deliveries."""
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, properties=[(RECEIVE_MAX, 6)])
+    c.subscribe("inbox/#")
+    got = []
+    for i in range(60):
+        alice.send(bob, f"m{i}")
+    while len(got) < 60:
+        held = [c.message(ack=False) for _ in range(min(6, 60 - len(got)))]
+        got += held
+        for p in held[3:] + held[:3]:
+            c.ack(PUBACK, p.id)
+    assert [p.payload for p in got] == [f"m{i}" for i in range(60)]
+    turn = [p.id for p in got].index(65535)
+    assert [p.id for p in got] == [*range(65535 - turn, 65536), *range(1, 60 - turn)]
+
+
 def test_the_clients_largest_packet(people):
     """What is too large for the client is not sent to it (3.1.2-24), and nothing else is held up."""
     alice = people.native("alice")

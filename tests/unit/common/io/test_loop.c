@@ -91,6 +91,86 @@ static void readiness_is_level_triggered(void **state)
     close_pair(e);
 }
 
+static uint64_t fake_us;
+static uint64_t fake_mono_us(void)
+{
+    return fake_us;
+}
+
+static int calls_of_all(void)
+{
+    int calls = 0;
+    for (int i = 0; i < PAIRS; i++)
+        calls += ends[i].calls;
+    return calls;
+}
+
+static void late_ones_share_a_wakeup(void **state)
+{
+    struct end prompt;
+
+    (void)state;
+    fake_us = 1000000 + pgn_random_below(1000000);
+    pgn_clock_set(fake_mono_us, NULL);
+    for (int i = 0; i < PAIRS; i++)
+        open_pair(&ends[i], PGN_READ | PGN_LATE);
+    open_pair(&prompt, PGN_READ);
+    pgn_loop_turn(loop, 0);
+    for (int i = 0; i < PAIRS; i += 7) {
+        assert_int_equal(write(ends[i].other, "x", 1), 1);
+        assert_int_equal(write(prompt.other, "x", 1), 1);
+        fake_us += (PGN_LATE_MS - 1) * 1000 / (PAIRS / 7 + 1);
+        pgn_loop_turn(loop, 0);
+    }
+    assert_int_equal(calls_of_all(), 0);
+    assert_int_equal(prompt.calls, PAIRS / 7);
+    fake_us += 2000;
+    pgn_loop_turn(loop, 0);
+    assert_int_equal(calls_of_all(), PAIRS / 7);
+    assert_int_equal(ends[0].got, PGN_READ); /* never PGN_LATE */
+
+    /* Not late any more: at once. Late again, a hang-up: in time. */
+    pgn_io_want(loop, &ends[0].io, PGN_READ);
+    assert_int_equal(write(ends[0].other, "x", 1), 1);
+    pgn_loop_turn(loop, 0);
+    assert_int_equal(ends[0].calls, 2);
+    pgn_io_want(loop, &ends[0].io, PGN_READ | PGN_LATE);
+    close(ends[0].other);
+    ends[0].other = -1;
+    pgn_loop_turn(loop, 0);
+    assert_int_equal(ends[0].calls, 2);
+    fake_us += PGN_LATE_MS * 1000;
+    pgn_loop_turn(loop, 0);
+    assert_int_equal(ends[0].calls, 3);
+
+    /* One that is removed says nothing more; with the last one gone the loop does not wake for them. */
+    assert_int_equal(write(ends[7].other, "x", 1), 1);
+    for (int i = 0; i < PAIRS; i++)
+        close_pair(&ends[i]);
+    close_pair(&prompt);
+    fake_us += PGN_LATE_MS * 1000;
+    pgn_loop_turn(loop, 0);
+    assert_int_equal(ends[7].calls, 1);
+    pgn_clock_set(NULL, NULL);
+}
+
+static void the_loop_wakes_for_late_ones(void **state)
+{
+    struct end *e = &ends[0];
+    uint64_t begun_us;
+
+    (void)state;
+    open_pair(e, PGN_READ | PGN_LATE);
+    pgn_loop_turn(loop, 0);
+    assert_int_equal(write(e->other, "x", 1), 1);
+    begun_us = pgn_mono_us();
+    while (!e->calls && pgn_mono_us() - begun_us < 5000000)
+        pgn_loop_turn(loop, -1);
+    assert_int_equal(e->calls, 1);
+    assert_true(pgn_mono_us() - begun_us < 5000000);
+    close_pair(e);
+}
+
 static void nothing_wanted_is_nothing_heard(void **state)
 {
     struct end *e = &ends[0];
@@ -315,7 +395,8 @@ int main(void)
 {
     struct rlimit files = {2 * PAIRS + 100, 2 * PAIRS + 100};
     const struct CMUnitTest tests[] = {
-        LOOP_TEST(readiness_is_level_triggered),         LOOP_TEST(nothing_wanted_is_nothing_heard),
+        LOOP_TEST(readiness_is_level_triggered),         LOOP_TEST(late_ones_share_a_wakeup),
+        LOOP_TEST(the_loop_wakes_for_late_ones),         LOOP_TEST(nothing_wanted_is_nothing_heard),
         LOOP_TEST(a_hang_up_comes_as_what_is_asked_for), LOOP_TEST(a_bad_descriptor_is_an_error),
         LOOP_TEST(others_of_the_batch_may_be_removed),   LOOP_TEST(all_ready_ones_are_served),
         LOOP_TEST(hooks_run_in_order_and_may_change),    LOOP_TEST(again_does_not_wait),
