@@ -34,12 +34,16 @@ PLOTTED = {("P1", "bytes_per_user"): 819.2, ("P2", "logins_per_s"): None, ("P3",
 
 
 def load(paths):
-    heads, results, failed = [], [], []
-    for path in paths:
+    """(heads, results, failures). A goal is taken whole from the last file that has it: what stands side by side was measured in one run."""
+    heads, results, failed, known = [], [], [], set()
+    for path in reversed(paths):
         with open(path, encoding="utf-8") as f:
-            for line in f:
-                r = json.loads(line)
-                {"run": heads, "result": results, "failed": failed}[r["kind"]].append(r)
+            lines = [json.loads(line) for line in f]
+        new = {r["goal"] for r in lines if r["kind"] == "result"} - known
+        known |= new
+        heads += [{**r, "goals": sorted(new, key=lambda g: int(g[1:]))} for r in lines if r["kind"] == "run"]
+        results += [r for r in lines if r["kind"] == "result" and r["goal"] in new]
+        failed += [r for r in lines if r["kind"] == "failed" and (r["goal"] in new or r["goal"] not in known)]
     return heads, results, failed
 
 
@@ -96,7 +100,7 @@ def about(heads, m, failed, paths):
     lines = []
     for h in heads:
         versions = ", ".join(f"{n} {v}" for n, v in h["versions"].items())
-        lines.append(f"- {h['at']}, {h['machine']}; {h['rounds']} rounds of {h['secs']} s a run; load of the machine before: {h['load_before']:.1f}. {versions}.")
+        lines.append(f"- {', '.join(h['goals'])}: {h['at']}, {h['machine']}; {h['rounds']} rounds of {h['secs']} s a run; load of the machine before: {h['load_before']:.1f}. {versions}.")
         lines += [f"- {n} was left out: {why}." for n, why in h["missing"].items()]
     lines += [f"- Void, not counted: {g} {c} {name}: {why}." for g, c, name, why in m.voids()]
     lines += [f"- Failed: {f['goal']} {f['contender']}, round {f['round']}: {f['why'][:160]}." for f in failed]
