@@ -507,7 +507,7 @@ def test_certificate_reload(own, tmp_path):
 
 
 @pytest.mark.parametrize("fault,said", [("none", "need gateway.tls_certificate"), ("missing", "tls_certificate"), ("mode", "may be read by others"), ("other", "key values mismatch"),
-                                        ("garbage", "tls_key")])
+                                        ("garbage", "tls_key")], ids=["none", "missing", "mode", "other", "garbage"])
 def test_no_start_without_a_certificate(tls, tmp_path, fault, said):
     certificate, key = make_certificate(tmp_path)
     if fault == "none":
