@@ -213,6 +213,13 @@ void pgn_timer_start(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_
         wake_at(loop, sim_us(t->due_ms));
 }
 
+/* Rounded from the delay on, not the due time: sharing wakeups is the real loop's business. */
+void pgn_timer_start_coarse(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_ms)
+{
+    uint64_t over = delay_ms % PGN_TIMER_COARSE_MS;
+    pgn_timer_start(loop, t, over ? delay_ms + (PGN_TIMER_COARSE_MS - over) : delay_ms);
+}
+
 void pgn_timer_stop(struct pgn_timer *t)
 {
     pgn_list_remove(&t->node);
