@@ -100,7 +100,7 @@ def about(heads, m, failed, paths):
     lines = []
     for h in heads:
         versions = ", ".join(f"{n} {v}" for n, v in h["versions"].items())
-        lines.append(f"- {', '.join(h['goals'])}: {h['at']}, {h['machine']}; {h['rounds']} rounds of {h['secs']} s a run; load of the machine before: {h['load_before']:.1f}. {versions}.")
+        lines.append(f"- {', '.join(h['goals'])}: {h['at']}, {h['machine']}; {h['rounds']} round{'s' * (h['rounds'] != 1)} of {h['secs']} s a run; load of the machine before: {h['load_before']:.1f}. {versions}.")
         lines += [f"- {n} was left out: {why}." for n, why in h["missing"].items()]
     lines += [f"- Void, not counted: {g} {c} {name}: {why}." for g, c, name, why in m.voids()]
     lines += [f"- Failed: {f['goal']} {f['contender']}, round {f['round']}: {f['why'][:160]}." for f in failed]
