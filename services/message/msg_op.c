@@ -119,6 +119,7 @@ static void on_policy(struct msg_waiter *w)
 {
     struct msg_op *op = PGN_CONTAINER(w, struct msg_op, waiter);
     pgn_timer_stop(&op->timer);
+    op->policy_new = true;
     op->have_policy(op);
 }
 
@@ -145,10 +146,14 @@ static void on_rule(struct msg_op *op)
 {
     struct msg_verdict verdict = {""};
     int e = msg_rules_check(op->want.policy, op->user, op->rule_action, pgn_wall_ms(), &verdict);
-    if (e)
+    if (e && !op->policy_new) { /* news of who joined may still be on its way here: nobody is refused by what is remembered */
+        msg_policies_drop(op->service->policies, op->rule_conv);
+        msg_op_policy(op, op->rule_conv, on_rule);
+    } else if (e) {
         msg_commit_refused(op, e, verdict.text);
-    else
+    } else {
         op->rule_next(op);
+    }
 }
 
 void msg_op_rule(struct msg_op *op, const char *conv, enum msg_action action, msg_op_step *next)
@@ -158,6 +163,7 @@ void msg_op_rule(struct msg_op *op, const char *conv, enum msg_action action, ms
         return;
     }
     op->rule_action = action;
+    op->rule_conv = conv;
     op->rule_next = next;
     msg_op_policy(op, conv, on_rule);
 }

@@ -29,6 +29,8 @@ struct msg_op {
     struct msg_want want;
     msg_op_step *have_policy, *rule_next, *after_pause;
     enum msg_action rule_action;
+    const char *rule_conv;
+    bool policy_new; /* loaded for this operation */
 
     /* Waiting for an answer. */
     const char *subject;
