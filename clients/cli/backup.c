@@ -174,7 +174,7 @@ int cli_audit(struct cli *c)
     struct pgn_rpc_problem problem = {0};
     int e = pgn_storage_dir_sync(c->bus, &request, PGN_STORAGE_TIMEOUT_MS, c->arena, &reply, &problem);
     if (e)
-        return cli_fail_call(c, e, &problem, "no audit log");
+        return cli_fail_read(c, e, &problem, "no audit log");
     for (size_t i = 0; reply->payload_case == PIGEON__REPLY__PAYLOAD_AUDIT && i < reply->audit->n_entries; i++) {
         Pigeon__AuditEntry *a = reply->audit->entries[i];
         char when[32];

@@ -80,6 +80,8 @@ int cli_connect(struct cli *c) PGN_MUST_USE;
 int cli_fail(struct cli *c, int code, const char *format, ...) PGN_PRINTF(3, 4);
 /* The same for a call that failed: the exit code follows from the error. */
 int cli_fail_call(struct cli *c, int error, const struct pgn_rpc_problem *problem, const char *what);
+/* The same for a call that changes nothing: no answer is not in doubt, only a service that is down. */
+int cli_fail_read(struct cli *c, int error, const struct pgn_rpc_problem *problem, const char *what);
 /* One line of JSON on standard output; clears the buffer. */
 void cli_put_json(struct pgn_buf *line);
 /* An object of a schema's message, as --json shows it. */

@@ -58,15 +58,16 @@ int cli_fail(struct cli *c, int code, const char *format, ...)
     return code;
 }
 
-int cli_fail_call(struct cli *c, int error, const struct pgn_rpc_problem *problem, const char *what)
+static int fail_call(struct cli *c, int error, const struct pgn_rpc_problem *problem, const char *what, bool reads)
 {
+    bool in_doubt = error == PGN_E_TIMEOUT || error == PGN_E_UNCERTAIN;
     const struct pgn_error_info *info = pgn_error_info(error);
     const char *advice = "";
     int code = CLI_FAILED;
-    if (error == PGN_E_NO_RESPONDERS || error == PGN_E_UNAVAILABLE) {
+    if (error == PGN_E_NO_RESPONDERS || error == PGN_E_UNAVAILABLE || (in_doubt && reads)) {
         code = CLI_DOWN;
         advice = " (`pigeon status` and `make logs` say more)";
-    } else if (error == PGN_E_TIMEOUT || error == PGN_E_UNCERTAIN) {
+    } else if (in_doubt) {
         code = CLI_DOUBT;
         advice = " (it may have been done: look before you repeat it)";
     }
@@ -74,6 +75,16 @@ int cli_fail_call(struct cli *c, int error, const struct pgn_rpc_problem *proble
     snprintf(text, sizeof text, "%s: %s%s", what, *problem->text ? problem->text : info->text, advice);
     put_error(c, info->wire, text);
     return code;
+}
+
+int cli_fail_call(struct cli *c, int error, const struct pgn_rpc_problem *problem, const char *what)
+{
+    return fail_call(c, error, problem, what, false);
+}
+
+int cli_fail_read(struct cli *c, int error, const struct pgn_rpc_problem *problem, const char *what)
+{
+    return fail_call(c, error, problem, what, true);
 }
 
 void cli_put_json(struct pgn_buf *line)

@@ -189,7 +189,7 @@ int cli_status(struct cli *c)
     uint64_t until = pgn_mono_ms() + LISTEN_MS;
     int e = pgn_bus_sync_follow(c->bus, PGN_SUBJ_LOAD, on_load, &s);
     if (e)
-        return cli_fail_call(c, e, &problem, "cannot listen to the services");
+        return cli_fail_read(c, e, &problem, "cannot listen to the services");
     Pigeon__AdminRequest request = PIGEON__ADMIN_REQUEST__INIT;
     Pigeon__Nothing nothing = PIGEON__NOTHING__INIT;
     Pigeon__Reply *reply = NULL;

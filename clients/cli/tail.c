@@ -118,7 +118,7 @@ static int follow(struct cli *c, const char *conv, struct waker *w)
     struct pgn_rpc_problem problem = {0};
     w->conv = conv;
     int e = pgn_bus_sync_follow(c->bus, subject, on_event, w);
-    return e ? cli_fail_call(c, e, &problem, "cannot follow the conversation") : CLI_OK;
+    return e ? cli_fail_read(c, e, &problem, "cannot follow the conversation") : CLI_OK;
 }
 
 int cli_tail(struct cli *c)

@@ -111,7 +111,7 @@ int cli_fetch(struct cli *c, Pigeon__Fetch *fetch, Pigeon__Page **ret_page)
     if (e == PGN_E_NOT_FOUND)
         return cli_fail(c, CLI_FAILED, "there is no conversation %s, or nobody has written there yet", fetch->conv);
     if (e)
-        return cli_fail_call(c, e, &problem, "no history");
+        return cli_fail_read(c, e, &problem, "no history");
     if (!reply->ok || reply->ok->result_case != PIGEON__OK__RESULT_FETCH)
         return cli_fail(c, CLI_FAILED, "storage answered with something else than messages");
     *ret_page = reply->ok->fetch;

@@ -139,7 +139,7 @@ int cli_user_list(struct cli *c)
         uint64_t want = limit - shown < PAGE ? limit - shown : PAGE;
         int e = pgn_storage_user_list(c->bus, c->arg_count ? c->args[0] : "", after, (uint32_t)want, c->arena, &list, &problem);
         if (e)
-            return cli_fail_call(c, e, &problem, "no list of users");
+            return cli_fail_read(c, e, &problem, "no list of users");
         for (size_t i = 0; i < list->n_users; i++)
             put_user(c, list->users[i]);
         shown += list->n_users;
@@ -164,7 +164,7 @@ static int sessions_of(struct cli *c, const char *user, Pigeon__SessionList **re
     int e = pgn_storage_session_sync(c->bus, &request, PGN_STORAGE_TIMEOUT_MS, c->arena, &reply, &problem);
     free(own);
     if (e)
-        return cli_fail_call(c, e, &problem, "no list of devices");
+        return cli_fail_read(c, e, &problem, "no list of devices");
     *ret_list = reply->sessions;
     return CLI_OK;
 }
@@ -176,7 +176,7 @@ static int get_user(struct cli *c, Pigeon__User **ret_user)
     int e = pgn_storage_user_get(c->bus, user, c->arena, ret_user, &problem);
     if (e == PGN_E_NOT_FOUND)
         return cli_fail(c, CLI_FAILED, "there is no user \"%s\": `pigeon user list` shows all", user);
-    return e ? cli_fail_call(c, e, &problem, "the user was not found out") : CLI_OK;
+    return e ? cli_fail_read(c, e, &problem, "the user was not found out") : CLI_OK;
 }
 
 int cli_user_show(struct cli *c)

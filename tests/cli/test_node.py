@@ -22,6 +22,10 @@ def test_status_says_what_is_missing(fresh):
     cluster.kill("storage")
     assert cluster.pigeon("user", "list", check=False).returncode == 4
     cluster.start("storage", "presence")
+    cluster.pause("storage")
+    done = cluster.pigeon("user", "list", check=False)
+    assert done.returncode == 4 and "may have been done" not in done.stderr, "a list changes nothing"
+    cluster.resume("storage")
 
 
 def test_no_node_is_exit_code_4(node, tmp_path):
