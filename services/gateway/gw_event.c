@@ -137,7 +137,7 @@ static void membership(struct gw_user *u, const Pigeon__Membership *m)
 {
     u->routes_clock++;
     if (m->joined)
-        gw_user_join(u, m->conv);
+        gw_user_join(u, m->conv, m->first_seq);
     else
         gw_user_part(u, m->conv);
     Pigeon__Changed changed = PIGEON__CHANGED__INIT;
@@ -274,6 +274,11 @@ void gw_event_on_users(void *ctx, const struct pgn_bus_msg *msg)
     pgn_arena_reset(gw->arena);
 }
 
+static bool from_before(const struct news *n, const struct gw_member *m)
+{
+    return n->frame.what_case == PIGEON__SERVER_FRAME__WHAT_MESSAGE && n->frame.message->seq < m->first_seq;
+}
+
 /* A slow client that is closed leaves the list that is being walked: so it is walked backwards, and re-read at each step. */
 static void to_members(struct news *n, struct gw_topic *t)
 {
@@ -282,7 +287,7 @@ static void to_members(struct news *n, struct gw_topic *t)
             continue;
         if (t->presence)
             to_conn(n, t->members[i].owner);
-        else
+        else if (!from_before(n, &t->members[i]))
             to_user(n, t->members[i].owner);
     }
 }

@@ -184,7 +184,7 @@ void gw_hello_accept(struct gw_conn *c, const struct gw_hello_token *token, cons
         return;
     }
     if (!known)
-        gw_user_set_groups(c->user, s->groups, s->n_groups);
+        gw_user_set_groups(c->user, s);
     /* Only from now on is the session heard of: what happened between storage's answer and the subscription shows asking again. */
     gw_hello_check_one(c);
     gw_conn_move(c, GW_LIVE);
@@ -232,7 +232,7 @@ static void finish_again(struct gateway *gw, const struct entry *e, const Pigeon
     if (c->user->routes_clock != e->routes_clock)
         gw_hello_check_one(c); /* the answer may be older than what the events told */
     else
-        gw_user_set_groups(c->user, s->groups, s->n_groups);
+        gw_user_set_groups(c->user, s);
 }
 
 /* The next connection to check again: those that were named, then all. */

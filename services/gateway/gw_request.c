@@ -52,8 +52,8 @@ static void learn_from_sync(struct gw_conn *c, const struct op *op, const Pigeon
             continue;
         if (s->gone)
             gw_user_part(c->user, s->conv);
-        else
-            gw_user_join(c->user, s->conv);
+        else if (!gw_user_is_in(c->user, s->conv))
+            gw_user_join(c->user, s->conv, s->last_seq + 1); /* what there is until then the client has been told of */
     }
 }
 
@@ -63,7 +63,7 @@ static void learn_from_watch(struct gw_conn *c, const Pigeon__PresenceList *list
         struct gw_topic *t = gw_topic_get(c->gw, PGN_SUBJ_PRESENCE, list->presence[i]->user, false);
         if (!t || c->watches.count >= (uint64_t)c->gw->config->limits_watch_users)
             continue;
-        gw_topic_join(t, c, &c->watches);
+        gw_topic_join(t, c, &c->watches, 0);
         gw_event_replay(t, c);
     }
 }

@@ -76,10 +76,16 @@ static uint32_t grown(uint32_t cap)
     return cap < FIRST ? FIRST : cap * 2;
 }
 
-void gw_topic_join(struct gw_topic *t, void *owner, struct gw_refs *refs)
+void gw_topic_join(struct gw_topic *t, void *owner, struct gw_refs *refs, uint64_t first_seq)
 {
-    if (find(t, refs))
+    const struct gw_ref *there = find(t, refs);
+    uint32_t first = first_seq < UINT32_MAX ? (uint32_t)first_seq : UINT32_MAX;
+    if (there) {
+        struct gw_member *m = &t->members[there->place];
+        if (first > m->first_seq)
+            m->first_seq = first;
         return;
+    }
     if (t->count == t->cap) {
         t->cap = grown(t->cap);
         t->members = pgn_realloc(t->members, t->cap * sizeof *t->members);
@@ -88,7 +94,7 @@ void gw_topic_join(struct gw_topic *t, void *owner, struct gw_refs *refs)
         refs->cap = refs->cap ? refs->cap * 2 : 1;
         refs->refs = pgn_realloc(refs->refs, refs->cap * sizeof *refs->refs);
     }
-    t->members[t->count] = (struct gw_member){owner, refs, refs->count};
+    t->members[t->count] = (struct gw_member){owner, refs, refs->count, first};
     refs->refs[refs->count++] = (struct gw_ref){t, t->count++};
 }
 

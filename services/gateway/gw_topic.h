@@ -27,6 +27,7 @@ struct gw_member {
     void *owner;          /* a gw_user (group) or gw_conn (presence) */
     struct gw_refs *refs; /* of that owner */
     uint32_t place;       /* in refs */
+    uint32_t first_seq;   /* of a group: messages below it are not for the owner */
 };
 
 struct gw_topic {
@@ -45,9 +46,10 @@ struct gw_topic *gw_topic_get(struct gateway *gw, const char *prefix, const char
 const char *gw_topic_id(const struct gw_topic *t);
 
 bool gw_topic_has(const struct gw_topic *t, const struct gw_refs *refs);
-void gw_topic_join(struct gw_topic *t, void *owner, struct gw_refs *refs); /* harmless when it is on it */
-void gw_topic_leave(struct gw_topic *t, struct gw_refs *refs);             /* harmless when it is not; may free t */
-void gw_topic_leave_all(struct gw_refs *refs);                             /* frees the list as well */
+/* When it is on it only first_seq may rise (it never falls: who comes back does not see what was while he was away). */
+void gw_topic_join(struct gw_topic *t, void *owner, struct gw_refs *refs, uint64_t first_seq);
+void gw_topic_leave(struct gw_topic *t, struct gw_refs *refs); /* harmless when it is not; may free t */
+void gw_topic_leave_all(struct gw_refs *refs);                 /* frees the list as well */
 void gw_topic_hold(struct gw_topic *t);
 void gw_topic_let_go(struct gw_topic *t); /* may free t */
 

@@ -105,13 +105,13 @@ void gw_user_detach(struct gw_conn *c)
         free_user(u);
 }
 
-void gw_user_join(struct gw_user *u, const char *conv)
+void gw_user_join(struct gw_user *u, const char *conv, uint64_t first_seq)
 {
     if (!pgn_conv_valid(conv) || pgn_conv_is_direct(conv))
         return;
     struct gw_topic *t = gw_topic_get(u->gw, PGN_SUBJ_CONV, conv, true);
     if (t)
-        gw_topic_join(t, u, &u->groups);
+        gw_topic_join(t, u, &u->groups, first_seq);
 }
 
 void gw_user_part(struct gw_user *u, const char *conv)
@@ -119,6 +119,12 @@ void gw_user_part(struct gw_user *u, const char *conv)
     struct gw_topic *t = gw_topic_get(u->gw, PGN_SUBJ_CONV, conv, false);
     if (t)
         gw_topic_leave(t, &u->groups);
+}
+
+bool gw_user_is_in(const struct gw_user *u, const char *conv)
+{
+    const struct gw_topic *t = gw_topic_get(u->gw, PGN_SUBJ_CONV, conv, false);
+    return t && gw_topic_has(t, &u->groups);
 }
 
 static bool stands_in(const char *conv, char *const *convs, size_t count)
@@ -129,11 +135,11 @@ static bool stands_in(const char *conv, char *const *convs, size_t count)
     return false;
 }
 
-void gw_user_set_groups(struct gw_user *u, char *const *convs, size_t count)
+void gw_user_set_groups(struct gw_user *u, const Pigeon__Session *s)
 {
     for (uint32_t i = u->groups.count; i-- > 0;)
-        if (!stands_in(gw_topic_id(u->groups.refs[i].topic), convs, count))
+        if (!stands_in(gw_topic_id(u->groups.refs[i].topic), s->groups, s->n_groups))
             gw_topic_leave(u->groups.refs[i].topic, &u->groups);
-    for (size_t i = 0; i < count; i++)
-        gw_user_join(u, convs[i]);
+    for (size_t i = 0; i < s->n_groups; i++)
+        gw_user_join(u, s->groups[i], i < s->n_first_seqs ? s->first_seqs[i] : 0);
 }

@@ -27,8 +27,14 @@ struct gw_user *gw_user_find(const struct gateway *gw, const char *id);
 int gw_user_attach(struct gateway *gw, struct gw_conn *c, const char *id) PGN_MUST_USE;
 void gw_user_detach(struct gw_conn *c); /* harmless when it has no user; may free the user */
 
-void gw_user_set_groups(struct gw_user *u, char *const *convs, size_t count); /* these and no others */
-void gw_user_join(struct gw_user *u, const char *conv);
+/* Follows the session's groups and no others. */
+void gw_user_set_groups(struct gw_user *u, const Pigeon__Session *s);
+/*
+ * Follows a group. Storage may have answered before it published what it had committed until then: a message below first_seq, from
+ * before the user was a member, can still come and is not pushed.
+ */
+void gw_user_join(struct gw_user *u, const char *conv, uint64_t first_seq);
+bool gw_user_is_in(const struct gw_user *u, const char *conv);
 void gw_user_part(struct gw_user *u, const char *conv);
 
 #endif

@@ -116,6 +116,17 @@ static int lookup(struct sto_dir *dir, const uint8_t *hash, struct cached **ret_
 
 /* ---- check ---- */
 
+static int session_routes(struct sto_asking *a, const char *user, Pigeon__Session *out)
+{
+    struct sto_convs groups = {0};
+    int error = sto_log_convs(a->dir->log, user, STO_GROUP, a->arena, &groups);
+
+    out->groups = groups.ids;
+    out->first_seqs = groups.first_seqs;
+    out->n_groups = out->n_first_seqs = groups.count;
+    return error;
+}
+
 static int session_fill(struct sto_asking *a, struct cached *c, bool routes, Pigeon__Session *out)
 {
     out->user = pgn_arena_strdup(a->arena, c->user);
@@ -133,7 +144,7 @@ static int session_fill(struct sto_asking *a, struct cached *c, bool routes, Pig
         if (error)
             return error;
     }
-    return routes ? sto_log_convs(a->dir->log, c->user, STO_GROUP, a->arena, &out->groups, &out->n_groups) : 0;
+    return routes ? session_routes(a, c->user, out) : 0;
 }
 
 static int check(struct sto_asking *a, const Pigeon__SessionCheck *in)

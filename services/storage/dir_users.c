@@ -235,15 +235,14 @@ static int user_store(struct sto_asking *a, const Pigeon__User *u, uint64_t vers
 /* The user's direct conversations are to be checked anew: both sides hold the old version. */
 static int policies_publish(struct sto_asking *a, const char *user, uint64_t version)
 {
-    char **ids;
-    size_t count;
-    int error = sto_log_convs(a->dir->log, user, STO_DIRECT, a->arena, &ids, &count);
+    struct sto_convs convs = {0};
+    int error = sto_log_convs(a->dir->log, user, STO_DIRECT, a->arena, &convs);
 
-    for (size_t i = 0; !error && i < count; i++) {
+    for (size_t i = 0; i < convs.count; i++) {
         char peer[PGN_USER_MAX + 1];
-        bool other = pgn_conv_peer(ids[i], user, peer) && strcmp(peer, user) != 0;
+        bool other = pgn_conv_peer(convs.ids[i], user, peer) && strcmp(peer, user) != 0;
 
-        sto_effects_policy(a->effects, ids[i], version + (other ? sto_people_get(a->dir->people, peer).version : 0));
+        sto_effects_policy(a->effects, convs.ids[i], version + (other ? sto_people_get(a->dir->people, peer).version : 0));
     }
     return error;
 }

@@ -33,9 +33,14 @@ int sto_log_rebuild(struct sto_kv *kv, struct sto_rebuilt *ret_rebuilt) PGN_MUST
 
 int sto_log_read(struct sto_log *log, const Pigeon__ConvRequest *request, size_t budget_bytes, struct pgn_arena *arena,
                  Pigeon__Reply *ret) PGN_MUST_USE;
-/* Ids of the user's conversations of one kind (STO_DIRECT, STO_GROUP) that he has not left. */
-int sto_log_convs(struct sto_log *log, const char *user, uint8_t kind, struct pgn_arena *arena, char ***ret_ids,
-                  size_t *ret_count) PGN_MUST_USE;
+/* Conversations of a user; both arrays in the arena that was given. */
+struct sto_convs {
+    char **ids;
+    uint64_t *first_seqs; /* nothing below it is for the user */
+    size_t count;
+};
+/* The user's conversations of one kind (STO_DIRECT, STO_GROUP) that he has not left. */
+int sto_log_convs(struct sto_log *log, const char *user, uint8_t kind, struct pgn_arena *arena, struct sto_convs *ret_convs) PGN_MUST_USE;
 /* Whether user is a member of a conversation that the owner, or somebody who could read the file, sent it to. */
 int sto_log_file_readable(struct sto_log *log, const char *file, const char *owner, const char *user, bool *ret_yes) PGN_MUST_USE;
 void sto_log_counts(struct sto_log *log, uint64_t *ret_convs, uint64_t *ret_messages);

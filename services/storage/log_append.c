@@ -151,8 +151,8 @@ int sto_item_append(struct sto_doing *d, const Pigeon__Append *a)
     }
     if (created) {
         sto_conv_create(d, STO_DIRECT, "", NULL);
-        sto_user_conv_put(d, d->head->a, false);
-        sto_user_conv_put(d, d->head->b, false);
+        sto_user_conv_put(d, d->head->a, 1, false);
+        sto_user_conv_put(d, d->head->b, 1, false);
     }
     Pigeon__Message m = PIGEON__MESSAGE__INIT;
     Pigeon__Body op_body = PIGEON__BODY__INIT;

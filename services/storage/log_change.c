@@ -10,7 +10,7 @@
 
 enum { NAMED_MAX = 100 }; /* users that the operation's message names */
 
-static void membership_publish(struct sto_doing *d, const char *user, bool joined)
+static void membership_publish(struct sto_doing *d, const char *user, const struct sto_member_row *row)
 {
     Pigeon__Membership membership = PIGEON__MEMBERSHIP__INIT;
     Pigeon__Changed changed = PIGEON__CHANGED__INIT;
@@ -18,7 +18,8 @@ static void membership_publish(struct sto_doing *d, const char *user, bool joine
 
     membership.conv = changed.conv = d->head->conv;
     membership.version = changed.version = d->head->st.version;
-    membership.joined = joined;
+    membership.joined = !row->gone;
+    membership.first_seq = row->first_seq;
     event.commit = d->change;
     event.what_case = PIGEON__EVENT__WHAT_MEMBERSHIP;
     event.membership = &membership;
@@ -34,7 +35,7 @@ void sto_memberships_publish(struct sto_doing *d, const Pigeon__GroupChange *cha
         struct sto_member_row row;
 
         if (pgn_user_valid(change->members[i]->user) && sto_member_get(d, change->members[i]->user, &row) == 0)
-            membership_publish(d, change->members[i]->user, !row.gone);
+            membership_publish(d, change->members[i]->user, &row);
     }
 }
 
@@ -77,14 +78,14 @@ static void member_add(struct sto_doing *d, const Pigeon__MemberChange *in, bool
     row->marks.read_ops = st->ops;
     row->joined_at = d->c->now_ms;
     st->members++;
-    sto_user_conv_put(d, in->user, false);
+    sto_user_conv_put(d, in->user, row->first_seq, false);
 }
 
 static void member_remove(struct sto_doing *d, const Pigeon__MemberChange *in, struct sto_member_row *row)
 {
     row->gone = true;
     d->head->st.members--;
-    sto_user_conv_put(d, in->user, true);
+    sto_user_conv_put(d, in->user, row->first_seq, true);
 }
 
 /* One member; row is what was stored (gone when nothing was). The commit number is the one that sto_append will give. */

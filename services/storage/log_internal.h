@@ -76,7 +76,7 @@ void sto_heads_drop(struct sto_log *log);
 void sto_heads_trim(struct sto_log *log); /* begins a commit: forgets the least used heads */
 int sto_member_get(struct sto_doing *d, const char *user, struct sto_member_row *ret_row) PGN_MUST_USE;
 void sto_member_put(struct sto_doing *d, const char *user, const struct sto_member_row *row);
-void sto_user_conv_put(struct sto_doing *d, const char *user, bool gone);
+void sto_user_conv_put(struct sto_doing *d, const char *user, uint64_t first_seq, bool gone);
 void sto_conv_create(struct sto_doing *d, uint8_t kind, const char *title, const Pigeon__Settings *settings);
 /* The marks of the item's user: a side of a direct conversation, or those of *member. */
 struct sto_marks *sto_own_marks(struct sto_doing *d, struct sto_member_row *member);

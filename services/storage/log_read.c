@@ -272,10 +272,24 @@ static int read_info(struct sto_reader *r, const Pigeon__InfoConv *in, Pigeon__R
 
 struct listing {
     struct pgn_arena *arena;
-    char **ids;
-    size_t count, cap;
+    struct sto_convs convs;
+    size_t cap;
     uint8_t kind;
 };
+
+static void listing_grow(struct listing *l)
+{
+    l->cap = l->cap ? l->cap * 2 : 32;
+    char **ids = pgn_arena_alloc(l->arena, l->cap * sizeof *ids);
+    uint64_t *first_seqs = pgn_arena_alloc(l->arena, l->cap * sizeof *first_seqs);
+
+    if (l->convs.count) {
+        memcpy((void *)ids, (void *)l->convs.ids, l->convs.count * sizeof *ids);
+        memcpy(first_seqs, l->convs.first_seqs, l->convs.count * sizeof *first_seqs);
+    }
+    l->convs.ids = ids;
+    l->convs.first_seqs = first_seqs;
+}
 
 static bool list_visit(void *ctx, struct sto_slice key, struct sto_slice value)
 {
@@ -285,14 +299,10 @@ static bool list_visit(void *ctx, struct sto_slice key, struct sto_slice value)
     (void)key;
     if (!sto_user_row_get(value, &row) || row.gone || row.kind != l->kind)
         return true;
-    if (l->count == l->cap) {
-        l->cap = l->cap ? l->cap * 2 : 32;
-        char **fresh = pgn_arena_alloc(l->arena, l->cap * sizeof(char *));
-        if (l->count)
-            memcpy((void *)fresh, (void *)l->ids, l->count * sizeof(char *));
-        l->ids = fresh;
-    }
-    l->ids[l->count++] = sto_arena_text(l->arena, row.conv.data, row.conv.len);
+    if (l->convs.count == l->cap)
+        listing_grow(l);
+    l->convs.ids[l->convs.count] = sto_arena_text(l->arena, row.conv.data, row.conv.len);
+    l->convs.first_seqs[l->convs.count++] = row.first_seq;
     return true;
 }
 
@@ -320,7 +330,7 @@ static int read_routes(struct sto_reader *r, const Pigeon__CommonConvs *in, Pige
         return sto_reply_error(ret, PGN_E_INVALID, "malformed user");
     int error = list_convs(r, in->user, &l);
     if (!error)
-        reply_strings(r, ret, l.ids, l.count);
+        reply_strings(r, ret, l.convs.ids, l.convs.count);
     return error;
 }
 
@@ -482,7 +492,7 @@ int sto_log_read(struct sto_log *log, const Pigeon__ConvRequest *request, size_t
     return error;
 }
 
-int sto_log_convs(struct sto_log *log, const char *user, uint8_t kind, struct pgn_arena *arena, char ***ret_ids, size_t *ret_count)
+int sto_log_convs(struct sto_log *log, const char *user, uint8_t kind, struct pgn_arena *arena, struct sto_convs *ret_convs)
 {
     struct listing l = {.arena = arena, .kind = kind};
     struct sto_reader r;
@@ -490,9 +500,7 @@ int sto_log_convs(struct sto_log *log, const char *user, uint8_t kind, struct pg
     sto_reader_begin(&r, log, arena, 0);
     int error = list_convs(&r, user, &l);
     sto_reader_end(&r);
-    if (!error) {
-        *ret_ids = l.ids;
-        *ret_count = l.count;
-    }
+    if (!error)
+        *ret_convs = l.convs;
     return error;
 }

@@ -48,11 +48,11 @@ void sto_member_put(struct sto_doing *d, const char *user, const struct sto_memb
     sto_txn_put(&d->c->txn, STO_CF_MAIN, &key, sto_slice_buf(out));
 }
 
-void sto_user_conv_put(struct sto_doing *d, const char *user, bool gone)
+void sto_user_conv_put(struct sto_doing *d, const char *user, uint64_t first_seq, bool gone)
 {
     struct sto_key key = sto_key_user(user, d->head->num);
     struct pgn_buf *out = &d->c->log->row;
-    struct sto_user_row row = {d->head->st.kind, gone, {d->head->conv, strlen(d->head->conv)}};
+    struct sto_user_row row = {d->head->st.kind, gone, {d->head->conv, strlen(d->head->conv)}, first_seq};
 
     pgn_buf_clear(out);
     sto_user_row_put(out, &row);

@@ -183,6 +183,7 @@ static bool user_conv_line(struct row *r, Pigeon__ExportLine *line)
     u->conv = text_of(r->arena, row.conv);
     u->kind = (Pigeon__ConvKind)row.kind;
     u->gone = row.gone;
+    u->first_seq = row.first_seq;
     line->what_case = PIGEON__EXPORT_LINE__WHAT_USER_CONV;
     line->user_conv = u;
     return true;
@@ -414,7 +415,7 @@ static bool main_back(const Pigeon__ExportLine *line, struct pgn_buf *key, struc
         return true;
     case PIGEON__EXPORT_LINE__WHAT_USER_CONV: {
         const Pigeon__ExportUserConv *u = line->user_conv;
-        struct sto_user_row row = {(uint8_t)u->kind, u->gone != 0, slice_str(u->conv)};
+        struct sto_user_row row = {(uint8_t)u->kind, u->gone != 0, slice_str(u->conv), u->first_seq};
 
         key_set(key, sto_key_user(u->user, u->num));
         sto_user_row_put(value, &row);

@@ -354,6 +354,7 @@ void sto_user_row_put(struct pgn_buf *out, const struct sto_user_row *row)
     pgn_buf_append_byte(out, ROW_FORMAT);
     pgn_buf_append_byte(out, (uint8_t)(row->kind | (row->gone ? 0x40 : 0)));
     put_bytes(out, row->conv);
+    sto_put_varint(out, row->first_seq);
 }
 
 bool sto_user_row_get(struct sto_slice value, struct sto_user_row *ret_row)
@@ -364,6 +365,7 @@ bool sto_user_row_get(struct sto_slice value, struct sto_user_row *ret_row)
     ret_row->kind = (uint8_t)(flags & 0x3f);
     ret_row->gone = (flags & 0x40) != 0;
     ret_row->conv = get_bytes(&r);
+    ret_row->first_seq = r.at < r.end ? get_varint(&r) : 0;
     return !r.bad && ret_row->conv.len > 0 && ret_row->conv.len <= PGN_CONV_MAX;
 }
 

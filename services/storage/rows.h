@@ -5,7 +5,7 @@
  *   main   c<conv id>                     sto_conv_row      names, title, settings
  *          s<num>                         sto_state_row     what changes with each message
  *          m<num><user>                   sto_member_row    groups only
- *          u<user> 0 <num>                kind, gone, conv id: the user's conversations
+ *          u<user> 0 <num>                sto_user_row      the user's conversations
  *          f<file id> 0 <user> 0 <conv>   u32: so many of user's messages there show this file (empty: one)
  *          n<num>                         conv id
  *          !<name>                        store-wide values
@@ -76,6 +76,7 @@ struct sto_user_row {
     uint8_t kind;
     bool gone;
     struct sto_slice conv;
+    uint64_t first_seq; /* as in the member's row; 0 in one written before this was kept here */
 };
 enum { STO_EDITS_MAX = 64 };
 struct sto_msg_row {

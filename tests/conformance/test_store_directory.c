@@ -235,6 +235,8 @@ static void sessions_are_checked_and_revoked(void **state)
     assert_string_equal(s->device, "web");
     assert_int_equal(s->n_groups, 1);
     assert_string_equal(s->groups[0], group);
+    assert_int_equal(s->n_first_seqs, 1);
+    assert_int_equal(s->first_seqs[0], 1);
     assert_string_equal(session_check(k, 9, true)->user, "");
     /* A new login of the same device takes the older one's place, and says so. */
     assert_int_equal(session_create(k, session_of(k, "alice", "web", 4)), 0);

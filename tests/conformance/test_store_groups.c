@@ -97,6 +97,13 @@ static void members_come_and_go(void **state)
     assert_int_equal(k->results[0].version, 2);
     assert_int_equal(kit_policy(k, conv)->n_members, 3);
     assert_int_equal(kit_policy(k, conv)->members[2]->first_seq, 3); /* not what was before */
+    size_t told = 0;
+    for (size_t i = 0; i < k->effects.event_count; i++) {
+        Pigeon__Event *e = kit_event(k, i);
+
+        told += e->what_case == PIGEON__EVENT__WHAT_MEMBERSHIP && e->membership->first_seq == 3;
+    }
+    assert_int_equal(told, 1);
     Pigeon__ConvState *carol = kit_state(k, "carol", conv);
     assert_int_equal(carol->unread, 0);
     assert_int_equal(carol->read_seq, 2);

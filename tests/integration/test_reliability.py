@@ -47,7 +47,7 @@ class Stage:
         self.pb = schema(folder)
         self.cluster = Cluster(folder, services=("gateway",))
         self.cluster.start("nats")
-        self.checks, self.groups, self.before_check, self.on_op = 0, [], None, None
+        self.checks, self.groups, self.first_seq, self.before_check, self.on_op = 0, [], 1, None, None
         self.storage = Bus(self.cluster, "storage", {"pgn.sto.check": self.session})
         self.message = Bus(self.cluster, "message", {"pgn.msg.op": self.op})
         self.cluster.start("gateway")
@@ -59,7 +59,7 @@ class Stage:
         if request.check.hashes:
             self.checks += 1
             for _ in request.check.hashes:
-                answer.checked.sessions.add(user="bob", device="test", groups=self.groups)
+                answer.checked.sessions.add(user="bob", device="test", groups=self.groups, first_seqs=[self.first_seq] * len(self.groups))
             if self.before_check:
                 self.before_check()
         self.storage.publish(reply, answer)
@@ -69,7 +69,7 @@ class Stage:
 
     def membership(self, bus, joined):
         events = self.pb.Events()
-        events.events.add(commit=11).membership.MergeFrom(self.pb.Membership(conv=GROUP, joined=joined, version=2))
+        events.events.add(commit=11).membership.MergeFrom(self.pb.Membership(conv=GROUP, joined=joined, version=2, first_seq=self.first_seq))
         bus.publish_to("bob", events)
 
     def write(self, text, seq):
@@ -150,3 +150,31 @@ def test_a_sync_answer_that_is_older_than_a_kick_does_not_undo_it(stage):
         convs, _ = bob.sync()
         assert list(convs) == [GROUP]
         assert not stage.hears(bob, 2), "the kick came later than what the answer tells"
+
+
+def test_what_was_before_a_member_came_is_not_pushed_to_him(stage):
+    """Storage answered with the new group before it had published what it committed until then (seed 864 of the simulation)."""
+    stage.groups, stage.first_seq = [GROUP], 4
+    with Client(stage.cluster.ws_url, "token") as bob:
+        wait_until(lambda: stage.hears(bob, 4), 5, "the route")
+        assert not stage.hears(bob, 3) and stage.hears(bob, 5)
+        stage.membership(stage.storage, False)
+        assert not stage.hears(bob, 6)
+        stage.first_seq = 8
+        stage.membership(stage.storage, True)
+        assert not stage.hears(bob, 7) and stage.hears(bob, 8)
+
+
+def test_what_a_sync_told_of_a_new_group_is_not_pushed_again(stage):
+    def sync(_request, reply):
+        answer = stage.pb.Reply()
+        answer.ok.sync.cursor = "10"
+        answer.ok.sync.convs.add(conv=GROUP, kind=2, last_seq=4)
+        stage.message.publish(reply, answer)
+    stage.on_op = sync
+    with Client(stage.cluster.ws_url, "token") as bob:
+        wait_until(lambda: stage.checks >= 2, 5, "the gateway to ask again")
+        assert not stage.hears(bob, 5)
+        bob.sync()
+        wait_until(lambda: stage.hears(bob, 5), 5, "the route")
+        assert not stage.hears(bob, 4)

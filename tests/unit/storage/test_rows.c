@@ -55,6 +55,7 @@ static void rows_come_back(void **state)
     struct sto_state_row group = {.kind = STO_GROUP, .version = 9, .last_seq = 300, .mention_all = 11, .muted_until = 12, .members = 10000};
     struct sto_state_row got;
     struct sto_member_row member = {3, 4, 5, 6, {7, 8, 9, 10}, 2, true}, member_got;
+    struct sto_user_row user = {STO_GROUP, false, {"cabcdefghijklmnop", 17}, 300}, user_got;
     struct sto_msg_row msg = {.commit = 1, .ops = 2, .edits = 2, .edit = {5, 600}, .message = {"packed", 6}}, msg_got;
 
     (void)state;
@@ -72,6 +73,12 @@ static void rows_come_back(void **state)
     assert_true(member_got.gone);
     assert_int_equal(member_got.role, 2);
     assert_int_equal(member_got.marks.mentioned, 10);
+    pgn_buf_clear(&out);
+    sto_user_row_put(&out, &user);
+    assert_true(sto_user_row_get(sto_slice_buf(&out), &user_got));
+    assert_int_equal(user_got.first_seq, 300);
+    assert_true(sto_user_row_get(sto_slice_of(out.data, out.len - 2), &user_got)); /* as older releases wrote it */
+    assert_int_equal(user_got.first_seq, 0);
     pgn_buf_clear(&out);
     sto_msg_row_put(&out, &msg);
     assert_true(sto_msg_row_get(sto_slice_buf(&out), &msg_got));
