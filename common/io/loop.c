@@ -160,26 +160,14 @@ static void run_ready(struct pgn_loop *loop)
 
 /* ---- timers ---- */
 
-/* At the first multiple of step_ms that is not early. */
-static void start_at(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_ms, uint64_t step_ms)
-{
-    uint64_t due_ms = (pgn_mono_us() + 999) / 1000; /* not the turn's time: a long turn would make it fire early */
-
-    pgn_list_remove(&t->node);
-    if (__builtin_add_overflow(due_ms, delay_ms, &due_ms) || __builtin_add_overflow(due_ms, step_ms - 1, &due_ms))
-        due_ms = UINT64_MAX;
-    t->due_ms = due_ms / step_ms * step_ms;
-    pgn_wheel_add(&loop->wheel, t);
-}
-
 void pgn_timer_start(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_ms)
 {
-    start_at(loop, t, delay_ms, 1);
+    pgn_wheel_start(&loop->wheel, t, pgn_mono_us(), delay_ms, 1);
 }
 
 void pgn_timer_start_coarse(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_ms)
 {
-    start_at(loop, t, delay_ms, PGN_TIMER_COARSE_MS);
+    pgn_wheel_start(&loop->wheel, t, pgn_mono_us(), delay_ms, PGN_TIMER_COARSE_MS);
 }
 
 void pgn_timer_stop(struct pgn_timer *t)

@@ -10,7 +10,8 @@ void pgn_wheel_init(struct pgn_wheel *w, uint64_t now_ms)
     }
 }
 
-void pgn_wheel_add(struct pgn_wheel *w, struct pgn_timer *t)
+/* By t->due_ms; t is not linked. */
+static void add(struct pgn_wheel *w, struct pgn_timer *t)
 {
     uint64_t tick = t->due_ms / WHEEL_TICK_MS + (t->due_ms % WHEEL_TICK_MS != 0), far;
     int level = 0, slot;
@@ -27,6 +28,17 @@ void pgn_wheel_add(struct pgn_wheel *w, struct pgn_timer *t)
     slot = (int)(tick >> (WHEEL_BITS * level) & (WHEEL_SLOTS - 1));
     pgn_list_append(&w->slots[level][slot], &t->node);
     w->filled[level] |= 1ull << slot;
+}
+
+void pgn_wheel_start(struct pgn_wheel *w, struct pgn_timer *t, uint64_t now_us, uint64_t delay_ms, uint64_t step_ms)
+{
+    uint64_t due_ms = (now_us + 999) / 1000;
+
+    pgn_list_remove(&t->node);
+    if (__builtin_add_overflow(due_ms, delay_ms, &due_ms) || __builtin_add_overflow(due_ms, step_ms - 1, &due_ms))
+        due_ms = UINT64_MAX;
+    t->due_ms = due_ms / step_ms * step_ms;
+    add(w, t);
 }
 
 /* The first tick after w->tick at which a filled slot of this level comes down; UINT64_MAX when there is none. */
@@ -94,7 +106,7 @@ static void come_down(struct pgn_wheel *w, struct pgn_node *due)
             if (t->due_ms <= w->tick * WHEEL_TICK_MS)
                 pgn_list_append(due, &t->node);
             else
-                pgn_wheel_add(w, t);
+                add(w, t);
         }
     }
 }

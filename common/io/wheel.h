@@ -16,8 +16,12 @@ struct pgn_wheel {
 };
 
 void pgn_wheel_init(struct pgn_wheel *w, uint64_t now_ms);
-void pgn_wheel_add(struct pgn_wheel *w, struct pgn_timer *t); /* by t->due_ms; t is not linked */
-void pgn_wheel_run(struct pgn_wheel *w, uint64_t now_ms);     /* calls what is due */
-uint64_t pgn_wheel_next_ms(struct pgn_wheel *w);              /* when pgn_wheel_run has something to do next; UINT64_MAX: never */
+/*
+ * Due at the first multiple of step_ms that is not early; a running timer is restarted. now_us is read from the clock: with the turn's
+ * time a long turn would make it fire early.
+ */
+void pgn_wheel_start(struct pgn_wheel *w, struct pgn_timer *t, uint64_t now_us, uint64_t delay_ms, uint64_t step_ms);
+void pgn_wheel_run(struct pgn_wheel *w, uint64_t now_ms); /* calls what is due */
+uint64_t pgn_wheel_next_ms(struct pgn_wheel *w);          /* when pgn_wheel_run has something to do next; UINT64_MAX: never */
 
 #endif

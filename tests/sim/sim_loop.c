@@ -202,22 +202,21 @@ void pgn_io_remove(struct pgn_loop *loop, struct pgn_io *io)
         }
 }
 
-void pgn_timer_start(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_ms)
+static void start_timer(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_ms, uint64_t step_ms)
 {
-    uint64_t now_ms = (pgn_mono_us() + SIM_MS - 1) / SIM_MS;
-    pgn_list_remove(&t->node);
-    if (__builtin_add_overflow(now_ms, delay_ms, &t->due_ms))
-        t->due_ms = UINT64_MAX;
-    pgn_wheel_add(&loop->wheel, t);
+    pgn_wheel_start(&loop->wheel, t, pgn_mono_us(), delay_ms, step_ms);
     if (!loop->turning)
         wake_at(loop, sim_us(t->due_ms));
 }
 
-/* Rounded from the delay on, not the due time: sharing wakeups is the real loop's business. */
+void pgn_timer_start(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_ms)
+{
+    start_timer(loop, t, delay_ms, 1);
+}
+
 void pgn_timer_start_coarse(struct pgn_loop *loop, struct pgn_timer *t, uint64_t delay_ms)
 {
-    uint64_t over = delay_ms % PGN_TIMER_COARSE_MS;
-    pgn_timer_start(loop, t, over ? delay_ms + (PGN_TIMER_COARSE_MS - over) : delay_ms);
+    start_timer(loop, t, delay_ms, PGN_TIMER_COARSE_MS);
 }
 
 void pgn_timer_stop(struct pgn_timer *t)

@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/io/loop.h"
+#include "common/io/wheel.h"
 
 enum { TIMERS = 2000, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 
@@ -207,6 +208,37 @@ static void restarting_moves_it(void **state)
     pgn_timer_stop(&timers[0].timer);
 }
 
+static void due_is_the_first_step_that_is_not_early(void **state)
+{
+    static const struct {
+        uint64_t now_us, delay_ms, step_ms, due_ms;
+    } rows[] = {
+        {5000000, 0, 1, 5000},
+        {5000001, 0, 1, 5001},
+        {5000999, 7, 1, 5008},
+        {5120000, 0, 256, 5120}, /* on a step already */
+        {5120000, 256, 256, 5376},
+        {5120001, 256, 256, 5632}, /* a microsecond beyond it */
+        {5000000, 100, 256, 5120}, /* of the time, not of the delay */
+        {5000000, UINT64_MAX - 5000, 1, UINT64_MAX},
+        {5000000, UINT64_MAX - 4999, 1, UINT64_MAX},
+        {5000000, UINT64_MAX - 5000, 256, UINT64_MAX - 255},
+        {5000000, UINT64_MAX, 256, UINT64_MAX - 255},
+    };
+    static struct pgn_wheel wheel;
+    struct pgn_timer t = {.due_ms = 0};
+
+    (void)state;
+    pgn_wheel_init(&wheel, 4990);
+    for (size_t i = 0; i < PGN_COUNT(rows); i++) { /* each restarts it */
+        pgn_wheel_start(&wheel, &t, rows[i].now_us, rows[i].delay_ms, rows[i].step_ms);
+        assert_int_equal(t.due_ms, rows[i].due_ms);
+        assert_true(pgn_timer_running(&t));
+    }
+    pgn_timer_stop(&t);
+    assert_int_equal(pgn_wheel_next_ms(&wheel), UINT64_MAX); /* none of the starts has left anything behind */
+}
+
 static uint64_t coarse_due_us[TIMERS], coarse_turn;
 static unsigned coarse_fired, coarse_turns;
 static void on_coarse_due(struct pgn_timer *t)
@@ -279,6 +311,7 @@ int main(void)
         TIMER_TEST(far_beyond_the_wheel),
         TIMER_TEST(restarting_moves_it),
         TIMER_TEST(the_loop_wakes_for_it),
+        TIMER_TEST(due_is_the_first_step_that_is_not_early),
         TIMER_TEST(coarse_ones_share_their_wakeups),
     };
     test_seed();
