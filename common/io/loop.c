@@ -15,7 +15,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { BATCH = 1024 }; /* ready descriptors a turn */
+enum { BATCH = 1024 };                 /* ready descriptors a turn */
+enum { ASKED = PGN_READ | PGN_WRITE }; /* the events that ask for something */
 
 struct pgn_loop {
     int epoll, wake;
@@ -70,31 +71,33 @@ void pgn_loop_free(struct pgn_loop **loop)
 
 /* ---- descriptors ---- */
 
+/* The epoll set for one with these events: -1 when nothing is asked for. */
+static int set_of(const struct pgn_loop *loop, uint32_t events)
+{
+    if (!(events & ASKED))
+        return -1;
+    return events & PGN_LATE ? loop->late : loop->epoll;
+}
+
 /*
  * Registered with the kernel while anything is asked for: with nothing asked for, epoll would still report
  * hang-ups, again and again, to an owner that does not want to hear of them.
  */
 static int epoll_set(struct pgn_loop *loop, struct pgn_io *io, uint32_t had)
 {
-    enum { ASKED = PGN_READ | PGN_WRITE };
+    int from = set_of(loop, had), to = set_of(loop, io->events);
     struct epoll_event e = {.data.ptr = io};
-    bool late = io->events & PGN_LATE, was_late = had & PGN_LATE;
 
-    if ((had & ASKED) && (!(io->events & ASKED) || late != was_late)) {
-        if (epoll_ctl(was_late ? loop->late : loop->epoll, EPOLL_CTL_DEL, io->fd, &e))
-            return -1;
-        loop->late_count -= was_late;
-        had = 0;
-    }
-    if (!(io->events & ASKED))
-        return 0;
     if (io->events & PGN_READ)
         e.events |= EPOLLIN;
     if (io->events & PGN_WRITE)
         e.events |= EPOLLOUT;
-    if (epoll_ctl(late ? loop->late : loop->epoll, had & ASKED ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, io->fd, &e))
+    if (from >= 0 && from != to && epoll_ctl(from, EPOLL_CTL_DEL, io->fd, &e))
         return -1;
-    loop->late_count += late && !(had & ASKED);
+    if (to >= 0 && epoll_ctl(to, from == to ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, io->fd, &e))
+        return -1;
+    loop->late_count += to == loop->late;
+    loop->late_count -= from == loop->late;
     return 0;
 }
 
@@ -129,7 +132,7 @@ static uint32_t events_of(const struct pgn_io *io, uint32_t epoll_events)
     uint32_t events = 0;
 
     if (epoll_events & (EPOLLERR | EPOLLHUP))
-        return io->events & (PGN_READ | PGN_WRITE);
+        return io->events & ASKED;
     if (epoll_events & EPOLLIN)
         events |= PGN_READ;
     if (epoll_events & EPOLLOUT)

@@ -17,8 +17,9 @@
 struct pgn_loop;
 
 /*
- * What is asked for, and what callbacks get; an error or hang-up comes as both that are asked for. PGN_LATE, never alone: this one
- * may wait, up to PGN_LATE_MS; thousands that rarely have something to say then share wakeups instead of causing one each.
+ * What is asked for, and what callbacks get; an error or hang-up comes as both that are asked for. With PGN_LATE they may
+ * wait, up to PGN_LATE_MS; thousands that rarely have something to say then share wakeups instead of causing one each. It asks for
+ * nothing itself: when it stands alone, as it does while reads are paused, nothing comes.
  */
 enum { PGN_READ = 1, PGN_WRITE = 2, PGN_LATE = 4 };
 enum { PGN_LATE_MS = 40 };
