@@ -72,8 +72,12 @@ bool ld_all_acked(const struct ld_run *r)
 
 /* ---- phases ---- */
 
-static void connect_some(struct ld_run *r)
+/* Each turn: as soon as somebody came in the next connection begins. A quiet loop still turns, with the control timer. */
+static void connect_some(struct pgn_hook *h)
 {
+    struct ld_run *r = PGN_CONTAINER(h, struct ld_run, connect);
+    if (r->phase != LD_CONNECT)
+        return;
     uint64_t since = pgn_loop_now_ms(r->loop) - r->phase_ms;
     uint64_t allowed = (uint64_t)((double)(since + CONTROL_MS) * r->o->connect_rate / 1000 / r->o->processes) + 1;
     while (r->to_connect < r->user_count && r->connecting < r->o->concurrency && (r->o->connect_rate <= 0 || r->to_connect < allowed)) {
@@ -81,14 +85,6 @@ static void connect_some(struct ld_run *r)
         if (!u->churned && u->state == LD_OFF)
             ld_go_online(u);
     }
-}
-
-/* A turn in which somebody came in begins the next connection; the control timer alone would leave the server waiting for us. */
-static void on_turn(struct pgn_hook *h)
-{
-    struct ld_run *r = PGN_CONTAINER(h, struct ld_run, connect);
-    if (r->phase == LD_CONNECT)
-        connect_some(r);
 }
 
 static bool all_online(const struct ld_run *r)
@@ -136,7 +132,6 @@ static void enter(struct ld_run *r, enum ld_phase phase)
     case LD_CONNECT:
         if (r->mode->connecting)
             r->mode->connecting(r);
-        connect_some(r);
         break;
     case LD_RUN:
         r->start_us = atomic_load(&r->shared->start_us);
@@ -178,7 +173,6 @@ static bool phase_finished(struct ld_run *r)
     case LD_SETUP:
         return !r->mode->setup || r->mode->setup_done(r);
     case LD_CONNECT:
-        connect_some(r);
         return (r->to_connect == r->user_count && all_online(r)) || atomic_load(&r->shared->stop);
     case LD_RUN:
         if (run_finished(r))
@@ -249,7 +243,7 @@ void ld_worker(struct ld_run *r)
     pgn_list_init(&r->dirty);
     r->flush.on_turn = ld_flush_hook;
     pgn_hook_add(r->loop, &r->flush);
-    r->connect.on_turn = on_turn;
+    r->connect.on_turn = connect_some;
     pgn_hook_add(r->loop, &r->connect);
     r->users = pgn_calloc(r->user_count ? r->user_count : 1, sizeof *r->users);
     for (uint32_t i = 0; i < r->user_count; i++) {
