@@ -126,12 +126,7 @@ static int read_packets(struct user *u)
             return -1;
         at += head + len;
     }
-    if (u->out.len)
-        flush(u);
-    if (u->state == DEAD)
-        return -1;
-    buf_drop_front(&u->in, at);
-    return 0;
+    return consumed(u, at);
 }
 
 static void ping(struct user *u)

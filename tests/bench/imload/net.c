@@ -143,6 +143,16 @@ void flush(struct user *u)
     want_out(u, false);
 }
 
+int consumed(struct user *u, size_t n)
+{
+    if (u->out.len)
+        flush(u);
+    if (u->state == DEAD)
+        return -1;
+    buf_drop_front(&u->in, n);
+    return 0;
+}
+
 void dial(int id)
 {
     struct user *u = &load.user[id];

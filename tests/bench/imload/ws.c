@@ -97,10 +97,5 @@ int ws_read(struct user *u, void (*opened)(struct user *u), ws_text_fn *on_text)
             return -1;
         at += head + len;
     }
-    if (u->out.len)
-        flush(u);
-    if (u->state == DEAD)
-        return -1;
-    buf_drop_front(&u->in, at);
-    return 0;
+    return consumed(u, at);
 }

@@ -103,8 +103,7 @@ static int read_stanzas(struct user *u)
             message_acked(&load.user[u->id - 1]);
         at = stop;
     }
-    buf_drop_front(&u->in, at);
-    return u->state == DEAD ? -1 : 0;
+    return consumed(u, at);
 }
 
 const struct protocol im_xmpp = {"xmpp", start, read_stanzas, send_message, ping, leave};
