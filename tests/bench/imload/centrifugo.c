@@ -4,7 +4,6 @@
  */
 #include "tests/bench/imload/imload.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,12 +60,8 @@ static int line(struct user *u, const char *text, size_t n)
         ws_frame(u, WS_TEXT, "{}", 2);
         return 0;
     }
-    if (memmem(text, n, "\"error\"", 7) || memmem(text, n, "\"disconnect\"", 12)) {
-        fprintf(stderr, "centrifugo: %.*s\n", (int)n, text);
-        errno = EACCES;
-        lose(u, "refused");
-        return -1;
-    }
+    if (memmem(text, n, "\"error\"", 7) || memmem(text, n, "\"disconnect\"", 12))
+        return refused(u, text, n);
     if (memmem(text, n, "\"push\"", 6)) {
         message_read(u, text, n);
         return 0;

@@ -76,7 +76,8 @@ void buf_release(struct buf *b);
 void net_init(void);
 void dial(int id); /* users[id] begins to connect */
 void flush(struct user *u);
-int consumed(struct user *u, size_t n); /* ends a read that has used n bytes of u->in; -1 when the user is gone */
+int consumed(struct user *u, size_t n);                    /* ends a read that has used n bytes of u->in; -1 when the user is gone */
+int refused(struct user *u, const char *answer, size_t n); /* shows the server's answer and loses the user; -1 */
 void lose(struct user *u, const char *why);
 void hang_up(struct user *u);  /* on purpose */
 void net_turn(int timeout_ms); /* waits, reads and writes */

@@ -101,6 +101,14 @@ void lose(struct user *u, const char *why)
     drop(u, DEAD);
 }
 
+int refused(struct user *u, const char *answer, size_t n)
+{
+    fprintf(stderr, "%s: %.*s\n", load.protocol->name, (int)n, answer);
+    errno = EACCES;
+    lose(u, "refused");
+    return -1;
+}
+
 void hang_up(struct user *u)
 {
     if (u->state == DEAD || u->state == OFF)

@@ -6,7 +6,6 @@
  */
 #include "tests/bench/imload/imload.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,14 +75,6 @@ static void send_message(struct user *u, int to, uint64_t when)
 static void ping(struct user *u)
 {
     ws_frame(u, WS_TEXT, "1", 1); /* its own probe, answered by "0" */
-}
-
-static int refused(struct user *u, const char *text, size_t n)
-{
-    fprintf(stderr, "tinode: %.*s\n", (int)n, text);
-    errno = EACCES;
-    lose(u, "refused");
-    return -1;
 }
 
 static int control(struct user *u, const char *text, size_t n)
