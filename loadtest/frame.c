@@ -63,7 +63,7 @@ bool ld_text_get(const char *text, size_t len, struct ld_mark *ret)
 
 bool ld_is(struct ld_str s, const char *word)
 {
-    return s.len == strlen(word) && !memcmp(s.p, word, s.len);
+    return s.len == strlen(word) && (!s.len || !memcmp(s.p, word, s.len)); /* s.p may be NULL when it is empty */
 }
 
 struct ld_message *ld_frame_message(struct ld_frame *f)

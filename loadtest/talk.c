@@ -278,9 +278,8 @@ void ld_frame_in(struct ld_user *u, const void *data, size_t len)
         on_hello(u, f);
         return;
     case LD_OK_PING:
-        if (f->cursor.len != strlen(u->cursor) || memcmp(f->cursor.p, u->cursor, f->cursor.len) != 0)
-            if (!r->mode->no_sync)
-                ld_sync(u);
+        if (!ld_is(f->cursor, u->cursor) && !r->mode->no_sync)
+            ld_sync(u);
         return;
     case LD_OK_CHANGED:
         on_changed(u, f);

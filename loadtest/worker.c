@@ -78,7 +78,7 @@ static void connect_some(struct pgn_hook *h)
     struct ld_run *r = PGN_CONTAINER(h, struct ld_run, connect);
     if (r->phase != LD_CONNECT)
         return;
-    uint64_t since = pgn_loop_now_ms(r->loop) - r->phase_ms;
+    uint64_t since = pgn_mono_ms() - r->phase_ms;
     uint64_t allowed = (uint64_t)((double)(since + CONTROL_MS) * r->o->connect_rate / 1000 / r->o->processes) + 1;
     while (r->to_connect < r->user_count && r->connecting < r->o->concurrency && (r->o->connect_rate <= 0 || r->to_connect < allowed)) {
         struct ld_user *u = &r->users[r->to_connect++];

@@ -122,7 +122,7 @@ static int read_packets(struct user *u)
         }
         if (!whole || have < head + len)
             break;
-        if (handle(u, p[0], p + head, len) < 0)
+        if (handle(u, p[0], p + head, len) < 0 || u->state == DEAD) /* an answer that could not be sent: the buffer is gone */
             return -1;
         at += head + len;
     }

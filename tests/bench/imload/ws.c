@@ -88,7 +88,7 @@ int ws_read(struct user *u, void (*opened)(struct user *u), ws_text_fn *on_text)
         at = (size_t)n;
         opened(u);
     }
-    while (u->in.len - at >= 2) {
+    while (u->state != DEAD && u->in.len - at >= 2) { /* dead: an answer could not be sent, and the buffer is gone */
         const uint8_t *p = (const uint8_t *)u->in.data + at;
         size_t have = u->in.len - at, len, head = head_of(p, have, &len);
         if (have < head + len)
