@@ -150,6 +150,8 @@ void msg_commit_refused(struct msg_op *op, int error, const char *text)
 /* Why one of them cannot be added, from the direct conversation with him. */
 static void explain(struct msg_op *op)
 {
+    if (msg_op_renew(op, explain))
+        return;
     const struct msg_policy *p = op->want.policy;
     const struct msg_member *m = msg_policy_member(p, op->refused);
     if (!p->found)

@@ -45,6 +45,13 @@ static bool refuse(struct msg_op *op, int error, const char *text)
     return error != 0;
 }
 
+/* By the policy. */
+static void refuse_by_policy(struct msg_op *op, int error, const char *text)
+{
+    if (!msg_op_rule_renew(op))
+        msg_op_fail(op, error, text);
+}
+
 static int by_name(const void *a, const void *b)
 {
     const char *const *x = a, *const *y = b;
@@ -173,7 +180,7 @@ static void invite_allowed(struct msg_op *op)
         return;
     }
     if (p->members_count + count > members_limit(op)) {
-        msg_op_fail(op, PGN_E_TOO_LARGE, "a group may not have that many members");
+        refuse_by_policy(op, PGN_E_TOO_LARGE, "a group may not have that many members");
         return;
     }
     if (!op->prepared) {
@@ -209,7 +216,7 @@ static void join_allowed(struct msg_op *op)
     if (msg_policy_member(p, op->user)) {
         msg_commit_ok(op, p->version);
     } else if (p->members_count + 1 > members_limit(op)) {
-        msg_op_fail(op, PGN_E_FORBIDDEN, "the group is full");
+        refuse_by_policy(op, PGN_E_FORBIDDEN, "the group is full");
     } else if (!op->prepared) {
         msg_commit_check_groups(op, join_checked);
     } else {
@@ -244,7 +251,7 @@ static bool target_refused(struct msg_op *op, enum msg_action action, const char
     if (!pgn_user_valid(target))
         return refuse(op, PGN_E_INVALID, "user is not a user id");
     int e = msg_rules_target(op->want.policy, op->user, action, target, &verdict);
-    if (e)
+    if (e && !msg_op_rule_renew(op))
         msg_commit_refused(op, e, verdict.text);
     return e != 0;
 }

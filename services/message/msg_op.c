@@ -119,8 +119,18 @@ static void on_policy(struct msg_waiter *w)
 {
     struct msg_op *op = PGN_CONTAINER(w, struct msg_op, waiter);
     pgn_timer_stop(&op->timer);
-    op->policy_new = true;
     op->have_policy(op);
+}
+
+static void load_policy(struct msg_op *op, const char *conv, msg_op_step *next)
+{
+    struct msg_service *s = op->service;
+    op->waiter.ready = on_policy;
+    op->have_policy = next;
+    op->timer.on_due = on_deadline;
+    pgn_timer_start(s->loop, &op->timer, msg_op_left_ms(op));
+    msg_policies_want(s->policies, conv, &op->waiter, &op->want);
+    msg_policies_flush(s->policies);
 }
 
 void msg_op_policy(struct msg_op *op, const char *conv, msg_op_step *next)
@@ -134,26 +144,33 @@ void msg_op_policy(struct msg_op *op, const char *conv, msg_op_step *next)
         next(op);
         return;
     }
-    op->waiter.ready = on_policy;
-    op->have_policy = next;
-    op->timer.on_due = on_deadline;
-    pgn_timer_start(s->loop, &op->timer, msg_op_left_ms(op));
-    msg_policies_want(s->policies, conv, &op->waiter, &op->want);
-    msg_policies_flush(s->policies);
+    load_policy(op, conv, next);
+}
+
+bool msg_op_renew(struct msg_op *op, msg_op_step *next)
+{
+    struct msg_policy *old = op->want.policy;
+    if (old->asked > op->asked)
+        return false;
+    op->want.policy = NULL;
+    load_policy(op, old->conv, next);
+    msg_policy_unref(&old);
+    return true;
 }
 
 static void on_rule(struct msg_op *op)
 {
     struct msg_verdict verdict = {""};
     int e = msg_rules_check(op->want.policy, op->user, op->rule_action, pgn_wall_ms(), &verdict);
-    if (e && !op->policy_new) { /* news of who joined may still be on its way here: nobody is refused by what is remembered */
-        msg_policies_drop(op->service->policies, op->rule_conv);
-        msg_op_policy(op, op->rule_conv, on_rule);
-    } else if (e) {
-        msg_commit_refused(op, e, verdict.text);
-    } else {
+    if (!e)
         op->rule_next(op);
-    }
+    else if (!msg_op_rule_renew(op))
+        msg_commit_refused(op, e, verdict.text);
+}
+
+bool msg_op_rule_renew(struct msg_op *op)
+{
+    return msg_op_renew(op, on_rule);
 }
 
 void msg_op_rule(struct msg_op *op, const char *conv, enum msg_action action, msg_op_step *next)
@@ -163,7 +180,6 @@ void msg_op_rule(struct msg_op *op, const char *conv, enum msg_action action, ms
         return;
     }
     op->rule_action = action;
-    op->rule_conv = conv;
     op->rule_next = next;
     msg_op_policy(op, conv, on_rule);
 }
@@ -259,6 +275,7 @@ static struct msg_op *op_new(struct msg_service *s, const struct pgn_bus_msg *ms
     struct pgn_arena *arena = msg_arena_take(s);
     struct msg_op *op = pgn_arena_alloc(arena, sizeof *op);
     *op = (struct msg_op){.service = s, .arena = arena, .start_us = pgn_mono_us(), .deadline_ms = pgn_mono_ms() + MSG_OP_DEADLINE_MS};
+    op->asked = msg_policies_asked(s->policies);
     op->reply = msg->reply ? pgn_arena_strdup(arena, msg->reply) : NULL;
     pgn_list_append(&s->ops, &op->node);
     s->ops_open++;

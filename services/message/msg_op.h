@@ -29,8 +29,7 @@ struct msg_op {
     struct msg_want want;
     msg_op_step *have_policy, *rule_next, *after_pause;
     enum msg_action rule_action;
-    const char *rule_conv;
-    bool policy_new; /* loaded for this operation */
+    uint64_t asked; /* requests for policies before it began */
 
     /* Waiting for an answer. */
     const char *subject;
@@ -58,6 +57,12 @@ void msg_op_relay(struct msg_op *op, const void *reply, size_t len); /* a packed
 /* Steps. Each calls the next one or ends the operation; nothing may follow it in the caller. */
 void msg_op_policy(struct msg_op *op, const char *conv, msg_op_step *next); /* op->want.policy is there in next; it may say found = false */
 void msg_op_rule(struct msg_op *op, const char *conv, enum msg_action action, msg_op_step *next); /* the same, and the rule allows it */
+/*
+ * About to refuse by op->want.policy, or to answer by it without asking storage: one that was asked for before the operation began is
+ * loaded anew and next called again (true). Who asks at the same time shares the load, all others go on with what is remembered.
+ */
+bool msg_op_renew(struct msg_op *op, msg_op_step *next) PGN_MUST_USE;
+bool msg_op_rule_renew(struct msg_op *op) PGN_MUST_USE; /* the same behind msg_op_rule: back to its check */
 void msg_op_call(struct msg_op *op, const char *subject, const void *request, Pigeon__Reply__PayloadCase payload, msg_op_answer *next);
 void msg_op_call_relay(struct msg_op *op, const char *subject, const void *request); /* the answer goes to the asker as it is */
 void msg_op_pause(struct msg_op *op, uint64_t pause_ms, msg_op_step *next);

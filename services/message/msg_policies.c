@@ -32,6 +32,7 @@ struct pending {
 struct msg_load {
     char **convs;
     size_t count;
+    uint64_t number;
 };
 
 struct msg_policies {
@@ -41,6 +42,7 @@ struct msg_policies {
     struct pgn_node lru;     /* most recent first */
     size_t cost;
     size_t unasked; /* pending without a load */
+    uint64_t asked; /* requests so far */
     char epoch[EPOCH_BYTES];
     struct pgn_timer retry;
 };
@@ -98,6 +100,11 @@ void msg_policies_free(struct msg_policies **cache)
 size_t msg_policies_count(const struct msg_policies *c)
 {
     return pgn_map_count(c->map);
+}
+
+uint64_t msg_policies_asked(const struct msg_policies *c)
+{
+    return c->asked;
 }
 
 /* ---- what is kept ---- */
@@ -220,6 +227,7 @@ static void ask(struct msg_policies *c, struct pending **list, size_t count)
     for (size_t i = 0; i < count; i++)
         convs[i] = list[i]->conv;
     struct msg_load *load = load_of(convs, count);
+    load->number = ++c->asked;
     for (size_t i = 0; i < count; i++) {
         list[i]->load = load;
         list[i]->again = false;
@@ -284,6 +292,7 @@ static void take(struct msg_policies *c, struct pending *p, const Pigeon__Policy
         later(c, p);
         return;
     }
+    policy->asked = p->load->number;
     if (policy->found && !old)
         keep(c, policy);
     struct pgn_node ready;

@@ -3,7 +3,8 @@
  * the store and by age. Those who need policies that are not here wait; a load that fails is tried again as long as
  * somebody waits. Loop's thread. Limits: message.policy_cache (a group of 64 members counts as two, and so on).
  *
- * A stale policy does no harm to writes (storage compares versions), and none to reads for longer than MSG_POLICY_AGE_MS.
+ * A stale policy does no harm to writes (storage compares versions), and allows reads for no longer than MSG_POLICY_AGE_MS. By one from
+ * before it began no operation is refused: it is loaded anew first (msg_op_renew). An item of a batch may be.
  */
 #ifndef MSG_POLICIES_H
 #define MSG_POLICIES_H
@@ -27,6 +28,9 @@ struct msg_policies_options {
 
 struct msg_policies *msg_policies_new(const struct msg_policies_options *options);
 void msg_policies_free(struct msg_policies **c); /* nobody waits any more, no load is on its way */
+
+/* Requests so far: a policy whose `asked` is greater was read by storage after now. */
+uint64_t msg_policies_asked(const struct msg_policies *c);
 
 /* A policy that is here and young enough, or NULL. Borrowed until the next turn of anything; msg_policy_ref keeps it. */
 struct msg_policy *msg_policies_get(struct msg_policies *c, const char *conv);

@@ -38,6 +38,7 @@ struct msg_policy {
     /* The cache's (msg_policies.c). */
     struct pgn_node lru;
     uint64_t loaded_ms;
+    uint64_t asked; /* number of the request that brought it */
     uint32_t refs;
 };
 
