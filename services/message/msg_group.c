@@ -52,6 +52,13 @@ static void refuse_by_policy(struct msg_op *op, int error, const char *text)
         msg_op_fail(op, error, text);
 }
 
+/* All is as it was asked to be, by the policy. */
+static void unchanged(struct msg_op *op)
+{
+    if (!msg_op_rule_renew(op))
+        msg_commit_ok(op, op->want.policy->version);
+}
+
 static int by_name(const void *a, const void *b)
 {
     const char *const *x = a, *const *y = b;
@@ -176,7 +183,7 @@ static void invite_allowed(struct msg_op *op)
     memcpy(users, invite->users, invite->n_users * sizeof *users);
     size_t count = new_members(op, p, users, invite->n_users);
     if (count == 0) {
-        msg_commit_ok(op, p->version);
+        unchanged(op);
         return;
     }
     if (p->members_count + count > members_limit(op)) {
@@ -214,7 +221,7 @@ static void join_allowed(struct msg_op *op)
 {
     const struct msg_policy *p = op->want.policy;
     if (msg_policy_member(p, op->user)) {
-        msg_commit_ok(op, p->version);
+        unchanged(op);
     } else if (p->members_count + 1 > members_limit(op)) {
         refuse_by_policy(op, PGN_E_FORBIDDEN, "the group is full");
     } else if (!op->prepared) {
@@ -278,7 +285,7 @@ static void role_allowed(struct msg_op *op)
     if (target_refused(op, MSG_ROLE, role->user))
         return;
     if (msg_policy_member(p, role->user)->role == role->role) {
-        msg_commit_ok(op, p->version);
+        unchanged(op);
         return;
     }
     change_new(op, PIGEON__OP__role_changed, 2);

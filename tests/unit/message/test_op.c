@@ -274,6 +274,17 @@ static void kick(const char *user, char *whom)
     ask(user, &frame, PIGEON__CLIENT_FRAME__OP_KICK);
 }
 
+static void give_role(const char *user, char *whom, Pigeon__Role role)
+{
+    Pigeon__ClientFrame frame = PIGEON__CLIENT_FRAME__INIT;
+    Pigeon__SetRole set = PIGEON__SET_ROLE__INIT;
+    set.conv = conv;
+    set.user = whom;
+    set.role = role;
+    frame.role = &set;
+    ask(user, &frame, PIGEON__CLIENT_FRAME__OP_ROLE);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -444,6 +455,40 @@ static void test_the_reason_of_a_refusal_is_no_older(void **state)
     assert_string_equal(last_text, "bob has blocked you");
 }
 
+static void test_who_left_joins_again(void **state)
+{
+    (void)state;
+    join(carol);
+    assert_int_equal(answers_count, 0);
+    ANSWER(2, alice);
+    answer_nobody();
+    assert_int_equal(committed_version(), 2);
+    join(alice); /* is a member */
+    ANSWER(2, alice);
+    assert_int_equal(answers_count, 1);
+    assert_int_equal(last_error, 0);
+}
+
+static void test_who_left_is_invited_again(void **state)
+{
+    (void)state;
+    invite(alice, carol);
+    assert_int_equal(answers_count, 0);
+    ANSWER(2, alice);
+    answer_nobody();
+    assert_int_equal(committed_version(), 2);
+}
+
+static void test_a_role_that_she_has_by_what_is_remembered(void **state)
+{
+    (void)state;
+    give_role(alice, carol, PIGEON__ROLE__member);
+    assert_int_equal(answers_count, 0);
+    ANSWER(2, alice, carol);
+    assert_int_equal(answers_count, 1);
+    assert_int_equal(last_error, 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -459,6 +504,9 @@ int main(void)
         T(test_a_group_that_was_full),
         T(test_an_invitation_to_a_group_that_was_full),
         T(test_the_reason_of_a_refusal_is_no_older),
+        T(test_who_left_joins_again),
+        T(test_who_left_is_invited_again),
+        T(test_a_role_that_she_has_by_what_is_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
