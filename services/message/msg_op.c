@@ -122,14 +122,14 @@ static void on_policy(struct msg_waiter *w)
     op->have_policy(op);
 }
 
-static void load_policy(struct msg_op *op, const char *conv, msg_op_step *next)
+/* A policy is wanted. */
+static void wait_policy(struct msg_op *op, msg_op_step *next)
 {
     struct msg_service *s = op->service;
     op->waiter.ready = on_policy;
     op->have_policy = next;
     op->timer.on_due = on_deadline;
     pgn_timer_start(s->loop, &op->timer, msg_op_left_ms(op));
-    msg_policies_want(s->policies, conv, &op->waiter, &op->want);
     msg_policies_flush(s->policies);
 }
 
@@ -144,7 +144,8 @@ void msg_op_policy(struct msg_op *op, const char *conv, msg_op_step *next)
         next(op);
         return;
     }
-    load_policy(op, conv, next);
+    msg_policies_want(s->policies, conv, &op->waiter, &op->want);
+    wait_policy(op, next);
 }
 
 bool msg_op_renew(struct msg_op *op, msg_op_step *next)
@@ -152,9 +153,9 @@ bool msg_op_renew(struct msg_op *op, msg_op_step *next)
     struct msg_policy *old = op->want.policy;
     if (old->asked > op->asked)
         return false;
-    op->want.policy = NULL;
-    load_policy(op, old->conv, next);
+    msg_policies_renew(op->service->policies, old, &op->waiter, &op->want);
     msg_policy_unref(&old);
+    wait_policy(op, next);
     return true;
 }
 

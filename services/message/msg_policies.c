@@ -27,6 +27,7 @@ struct pending {
     unsigned tries;
     struct msg_load *load; /* on its way; NULL: to be asked */
     bool again;            /* dropped meanwhile: what comes is too old */
+    uint64_t due_ms;       /* not asked before */
 };
 
 struct msg_load {
@@ -160,21 +161,34 @@ struct msg_policy *msg_policies_get(struct msg_policies *c, const char *conv)
 
 /* ---- waiting ---- */
 
-void msg_policies_want(struct msg_policies *c, const char *conv, struct msg_waiter *waiter, struct msg_want *want)
+static void add_want(struct msg_policies *c, const char *conv, uint64_t due_ms, struct msg_waiter *waiter, struct msg_want *want)
 {
     struct pending *p = pgn_map_get_str(c->pending, conv);
     if (!p) {
         p = pgn_calloc(1, sizeof *p);
         p->conv = pgn_strdup(conv);
         p->conv_len = strlen(conv);
+        p->due_ms = due_ms;
         pgn_list_init(&p->wants);
         (void)pgn_map_put(c->pending, p);
         c->unasked++;
     }
+    if (due_ms < p->due_ms)
+        p->due_ms = due_ms;
     want->waiter = waiter;
     want->policy = NULL;
     waiter->missing++;
     pgn_list_append(&p->wants, &want->node);
+}
+
+void msg_policies_want(struct msg_policies *c, const char *conv, struct msg_waiter *waiter, struct msg_want *want)
+{
+    add_want(c, conv, 0, waiter, want);
+}
+
+void msg_policies_renew(struct msg_policies *c, const struct msg_policy *old, struct msg_waiter *waiter, struct msg_want *want)
+{
+    add_want(c, old->conv, old->loaded_ms + old->members_count / MSG_RENEW_MEMBERS_MS, waiter, want);
 }
 
 void msg_want_release(struct msg_want *want)
@@ -237,10 +251,17 @@ static void ask(struct msg_policies *c, struct pending **list, size_t count)
     c->options.load(c->options.ctx, load, load->convs, count);
 }
 
+static void look_again(struct msg_policies *c, uint64_t ms)
+{
+    if (!pgn_timer_running(&c->retry))
+        pgn_timer_start(c->options.loop, &c->retry, ms < MSG_LOAD_RETRY_MS ? ms : MSG_LOAD_RETRY_MS);
+}
+
 void msg_policies_flush(struct msg_policies *c)
 {
     struct pending *list[LOAD_CONVS], *p;
     size_t count = 0, it = 0, members = 0;
+    uint64_t now_ms = pgn_loop_now_ms(c->options.loop);
     if (c->unasked == 0)
         return;
     while ((p = pgn_map_next(c->pending, &it))) {
@@ -248,6 +269,10 @@ void msg_policies_flush(struct msg_policies *c)
             continue;
         if (pgn_list_empty(&p->wants)) {
             drop_pending(c, p);
+            continue;
+        }
+        if (p->due_ms > now_ms) {
+            look_again(c, p->due_ms - now_ms);
             continue;
         }
         size_t more = pgn_conv_is_direct(p->conv) ? 2 : c->options.group_members;
@@ -273,8 +298,7 @@ static void later(struct msg_policies *c, struct pending *p)
 {
     p->load = NULL;
     c->unasked++;
-    if (!pgn_timer_running(&c->retry))
-        pgn_timer_start(c->options.loop, &c->retry, MSG_LOAD_RETRY_MS);
+    look_again(c, MSG_LOAD_RETRY_MS);
 }
 
 static void take(struct msg_policies *c, struct pending *p, const Pigeon__Policy *from)

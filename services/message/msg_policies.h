@@ -12,7 +12,11 @@
 #include "common/io/loop.h"
 #include "services/message/msg_policy.h"
 
-enum { MSG_POLICY_AGE_MS = 300000, MSG_LOAD_RETRY_MS = 100 };
+enum {
+    MSG_POLICY_AGE_MS = 300000,
+    MSG_LOAD_RETRY_MS = 100,
+    MSG_RENEW_MEMBERS_MS = 100, /* so many members put off a renewal by a millisecond */
+};
 
 struct msg_policies;
 struct msg_load; /* one request on its way */
@@ -46,6 +50,11 @@ struct msg_want {
     struct msg_policy *policy; /* a reference, once filled; may say found = false */
 };
 void msg_policies_want(struct msg_policies *c, const char *conv, struct msg_waiter *waiter, struct msg_want *want);
+/*
+ * The same for who has this policy, of any age, and wants it as it is now. A group that was loaded just now waits a little, the longer the
+ * larger it is: who is refused again and again cannot keep storage busy with its members.
+ */
+void msg_policies_renew(struct msg_policies *c, const struct msg_policy *old, struct msg_waiter *waiter, struct msg_want *want);
 void msg_want_release(struct msg_want *want);    /* stops waiting, or drops the reference; harmless on a zeroed one */
 void msg_policies_flush(struct msg_policies *c); /* sends the requests for all that is wanted since */
 

@@ -6,7 +6,7 @@
 
 #define GROUP "cabcdefghijklmnop"
 
-enum { LOADS = 64 };
+enum { LOADS = 64, LARGE = 10000 };
 static struct {
     struct msg_load *load;
     char convs[16][80];
@@ -17,6 +17,7 @@ static struct pgn_loop *loop;
 static struct msg_policies *cache;
 static uint64_t now_us = 1000000;
 static int ready_count;
+static size_t members; /* of each group that is answered */
 
 static uint64_t mono(void)
 {
@@ -43,7 +44,7 @@ static void on_ready(struct msg_waiter *w)
 static int setup_limit(size_t limit)
 {
     struct msg_policies_options o = {.limit = limit, .group_members = 100, .load = load};
-    asked_count = next_answer = 0;
+    asked_count = next_answer = members = 0;
     ready_count = 0;
     pgn_clock_set(mono, NULL);
     loop = o.loop = pgn_loop_new();
@@ -73,7 +74,15 @@ static void answer(const char *epoch, uint64_t version, size_t known)
 {
     Pigeon__PolicyList list = PIGEON__POLICY_LIST__INIT;
     Pigeon__Policy policies[16], *pointers[16];
+    static Pigeon__PolicyMember rows[LARGE], *row_pointers[LARGE];
+    static char names[LARGE][24];
     char e[32];
+    for (size_t i = 0; i < members; i++) {
+        pigeon__policy_member__init(&rows[i]);
+        snprintf(names[i], sizeof names[i], "u%zu", i);
+        rows[i].user = names[i];
+        row_pointers[i] = &rows[i];
+    }
     assert_true(next_answer < asked_count);
     size_t n = asked[next_answer].count < known ? asked[next_answer].count : known;
     snprintf(e, sizeof e, "%s", epoch);
@@ -83,6 +92,8 @@ static void answer(const char *epoch, uint64_t version, size_t known)
         policies[i].found = true;
         policies[i].kind = policies[i].conv[0] == 'd' ? PIGEON__CONV_KIND__direct : PIGEON__CONV_KIND__group;
         policies[i].version = version;
+        policies[i].members = row_pointers;
+        policies[i].n_members = members;
         pointers[i] = &policies[i];
     }
     list.policies = pointers;
@@ -269,6 +280,75 @@ static void test_a_reference_outlives_the_cache(void **state)
     msg_want_release(&w);
 }
 
+static void pass(uint64_t ms)
+{
+    for (uint64_t i = 0; i < ms; i++) {
+        now_us += 1000;
+        pgn_loop_turn(loop, 0);
+    }
+}
+
+/* Wants what is remembered as it is now. */
+static void renew(struct msg_want *w)
+{
+    msg_policies_renew(cache, msg_policies_get(cache, GROUP), &waiter, w);
+    msg_policies_flush(cache);
+}
+
+static void test_a_renewal_leaves_what_is_there(void **state)
+{
+    struct msg_want w = {0};
+    (void)state;
+    fill(GROUP, 1);
+    renew(&w);
+    assert_int_equal(asked_count, 2); /* a small group: at once */
+    assert_int_equal(msg_policies_get(cache, GROUP)->version, 1);
+    answer("e1", 2, 16);
+    assert_int_equal(w.policy->version, 2);
+    assert_ptr_equal(msg_policies_get(cache, GROUP), w.policy);
+    assert_true(w.policy->asked > 1);
+    msg_want_release(&w);
+}
+
+static void test_renewals_of_a_large_group_are_rare(void **state)
+{
+    struct msg_want w = {0};
+    uint64_t begin = now_us;
+    (void)state;
+    teardown(state);
+    setup_limit(1000);
+    members = LARGE;
+    fill(GROUP, 1);
+    while (now_us - begin < 1000000) {
+        renew(&w);
+        pass(1);
+        if (next_answer < asked_count)
+            answer("e1", 1, 16);
+        msg_want_release(&w);
+    }
+    assert_in_range(asked_count, 8, 11); /* one in 100 ms */
+}
+
+static void test_nobody_waits_for_a_renewal(void **state)
+{
+    struct msg_want w[2] = {0};
+    (void)state;
+    teardown(state);
+    setup_limit(1000);
+    members = LARGE;
+    fill(GROUP, 1);
+    renew(&w[0]);
+    pass(10);
+    assert_int_equal(asked_count, 1);
+    changed(GROUP, 2, "e1");
+    want(&w[1], GROUP); /* has none to go on with */
+    assert_int_equal(asked_count, 2);
+    answer("e1", 2, 16);
+    assert_ptr_equal(w[0].policy, w[1].policy);
+    msg_want_release(&w[0]);
+    msg_want_release(&w[1]);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -283,6 +363,9 @@ int main(void)
         T(test_age),
         T(test_least_recently_used_goes),
         T(test_a_reference_outlives_the_cache),
+        T(test_a_renewal_leaves_what_is_there),
+        T(test_renewals_of_a_large_group_are_rare),
+        T(test_nobody_waits_for_a_renewal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
