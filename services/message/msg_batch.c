@@ -138,9 +138,7 @@ void msg_batch_decide(struct msg_batch *b, uint64_t now_ms)
         int e = msg_rules_check(p, item->in->user, item->action, now_ms, &verdict);
         if (!e && item->action == MSG_SEND && item->in->send->n_mentions > 0)
             e = msg_rules_mentions(p, item->in->user, item->in->send->mentions, item->in->send->n_mentions, &verdict);
-        if (e && item->action == MSG_MARK) {
-            msg_batch_refuse(b, item, e, pgn_arena_strdup(b->arena, verdict.text));
-        } else if (e) {
+        if (e) {
             item->refusal = e;
             item->text = pgn_arena_strdup(b->arena, verdict.text);
         }

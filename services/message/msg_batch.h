@@ -16,7 +16,9 @@ struct msg_item {
     enum msg_action action;
     int error; /* decided: refused */
     const char *text;
-    int refusal; /* the rules refuse it: storage answers so, unless it is the retry of what was stored before; its text is `text` */
+    /* The rules refuse it: storage answers so, unless it is the retry of what was stored before, or the policy is stale. Its text is
+     * `text`. */
+    int refusal;
     uint64_t retry_after_ms;
     struct msg_want want; /* holds the policy */
 };

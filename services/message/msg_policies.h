@@ -4,7 +4,7 @@
  * somebody waits. Loop's thread. Limits: message.policy_cache (a group of 64 members counts as two, and so on).
  *
  * A stale policy does no harm to writes (storage compares versions), and allows reads for no longer than MSG_POLICY_AGE_MS. By one from
- * before it began no operation is refused: it is loaded anew first (msg_op_renew). An item of a batch may be.
+ * before it began no operation is refused: it is loaded anew first (msg_op_renew). Refusals in batches go through storage, too.
  */
 #ifndef MSG_POLICIES_H
 #define MSG_POLICIES_H

@@ -139,6 +139,16 @@ static int version_check(struct sto_doing *d)
     return PGN_E_STALE;
 }
 
+/* By the rules, which a retry has passed before. version 0: of a policy that was loaded for it. */
+static int item_refused(struct sto_doing *d)
+{
+    const Pigeon__ItemResult *r = d->item->refusal;
+
+    if (d->item->version && version_check(d) == PGN_E_STALE)
+        return PGN_E_STALE;
+    return sto_refuse(d, r->error < 0 ? r->error : PGN_E_INVALID, r->text);
+}
+
 static int item_do(struct sto_doing *d, const struct pgn_buf *stored)
 {
     struct sto_retry_row retry;
@@ -152,8 +162,8 @@ static int item_do(struct sto_doing *d, const struct pgn_buf *stored)
         return error;
     if (is_retry(d, stored, &retry))
         return answer_retry(d, &retry);
-    if (d->item->refusal) /* by the rules, which a retry has passed before */
-        return sto_refuse(d, d->item->refusal->error < 0 ? d->item->refusal->error : PGN_E_INVALID, d->item->refusal->text);
+    if (d->item->refusal)
+        return item_refused(d);
     if ((error = version_check(d)) != 0)
         return error;
     switch (d->item->what_case) {

@@ -132,6 +132,29 @@ static void another_version_is_stale(void **state)
     assert_int_equal(k->effects.policies[0]->version, 1);
 }
 
+static void a_refusal_of_another_version_is_stale(void **state)
+{
+    struct kit *k = kit_of(state);
+    Pigeon__ItemResult refusal = PIGEON__ITEM_RESULT__INIT;
+    Pigeon__Mark mark = PIGEON__MARK__INIT;
+    static const uint64_t versions[] = {7, 1, 0};
+
+    kit_users(k, "alice", "bob", NULL);
+    const char *conv = kit_group(k, "alice", "bob", NULL);
+    refusal.error = PGN_E_FORBIDDEN;
+    for (size_t i = 0; i < PGN_COUNT(versions); i++) {
+        Pigeon__CommitItem *item = kit_item(k, "bob", conv, versions[i]);
+        item->what_case = PIGEON__COMMIT_ITEM__WHAT_MARK;
+        item->mark = &mark;
+        item->refusal = &refusal;
+    }
+    assert_int_equal(kit_commit(k), 0);
+    assert_int_equal(k->results[0].error, PGN_E_STALE);
+    assert_int_equal(k->effects.policy_count, 1);
+    assert_int_equal(k->results[1].error, PGN_E_FORBIDDEN);
+    assert_int_equal(k->results[2].error, PGN_E_FORBIDDEN); /* not looked at */
+}
+
 static void what_is_not_there_is_refused(void **state)
 {
     struct kit *k = kit_of(state);
@@ -571,6 +594,7 @@ int main(void)
         KIT_TEST(a_retry_is_known_before_the_version_is_looked_at),
         KIT_TEST(a_key_used_for_another_conversation_answers_the_first),
         KIT_TEST(another_version_is_stale),
+        KIT_TEST(a_refusal_of_another_version_is_stale),
         KIT_TEST(what_is_not_there_is_refused),
         KIT_TEST(history_comes_in_pages),
         KIT_TEST(what_came_since_a_cursor_is_found),

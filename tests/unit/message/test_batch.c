@@ -185,9 +185,9 @@ static void test_marks_of_large_groups_stay_at_home(void **state)
 
 static void test_refusals_and_the_rest(void **state)
 {
-    Pigeon__BatchItem *items[] = {send_to(1, "alice", GROUP, "a"), send_to(2, "mallory", GROUP, "b"), send_to(3, "alice", GROUP, ""),
-                                  send_to(4, "Bad User", GROUP, "x"), mark(5, "alice", "c*.>")};
-    struct msg_batch b = prepare(items, 5);
+    Pigeon__BatchItem *items[] = {send_to(1, "alice", GROUP, "a"),    send_to(2, "mallory", GROUP, "b"), send_to(3, "alice", GROUP, ""),
+                                  send_to(4, "Bad User", GROUP, "x"), mark(5, "alice", "c*.>"),          mark(6, "mallory", GROUP)};
+    struct msg_batch b = prepare(items, 6);
     (void)state;
     give_policies(&b, 0);
     msg_batch_decide(&b, NOW);
@@ -198,13 +198,14 @@ static void test_refusals_and_the_rest(void **state)
     assert_int_equal(r->results[0]->error, PGN_E_INVALID);
     assert_int_equal(r->results[1]->error, PGN_E_UNAUTHENTICATED);
     assert_int_equal(r->results[2]->error, PGN_E_INVALID);
-    Pigeon__CommitBatch *c = msg_batch_commit(&b, 0, 5);
-    assert_int_equal(c->n_items, 2);
+    Pigeon__CommitBatch *c = msg_batch_commit(&b, 0, 6);
+    assert_int_equal(c->n_items, 3);
     assert_int_equal(c->items[0]->index, 1);
     assert_null(c->items[0]->refusal);
     assert_int_equal(c->items[1]->index, 2); /* what the rules refuse may be a retry of what they allowed before: storage knows */
     assert_int_equal(c->items[1]->refusal->error, PGN_E_FORBIDDEN);
     assert_string_equal(c->items[1]->refusal->text, "not a member of " GROUP);
+    assert_int_equal(c->items[2]->refusal->error, PGN_E_FORBIDDEN);
     assert_null(msg_batch_commit(&b, 2, 5)); /* only refused ones */
     msg_batch_release(&b);
 }
