@@ -43,7 +43,8 @@ struct sim_proc {
     bool doomed; /* its thread has met its end inside a write: it is gone when the write returns */
     uint32_t life;
     uint64_t paused_until_us;
-    uint64_t loss_us; /* gateway: when messages of the bus were lost for it last */
+    uint64_t loss_us;  /* gateway: when messages of the bus were lost for it last */
+    uint64_t store_us; /* gateway: when it heard last that storage had started; what was committed just before may never have been told */
     int64_t wall_jump_ms;
     struct pgn_svc svc;
 };

@@ -14,6 +14,7 @@
 #include "common/base/random.h"
 #include "common/bus/bus.h"
 #include "common/io/mailbox.h"
+#include "common/proto/subjects.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -118,6 +119,8 @@ static void handle(struct pgn_mail *mail)
     struct pgn_bus_msg view = {m->subject, m->reply, m->data, m->len};
     sim_trace_u64(m->hash);
     sim_trace(m->data, m->len);
+    if (d->sub && strcmp(m->subject, PGN_SUBJ_STORE_UP) == 0)
+        d->bus->proc->store_us = sim.now_us;
     if (!d->sub)
         answered(d->bus, m, d->no_responders);
     else if (!d->sub->dead)

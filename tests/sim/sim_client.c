@@ -304,7 +304,8 @@ static void note(struct sim_client *c, const Pigeon__Message *m, enum sim_how ho
         history.seen = pgn_realloc(history.seen, history.seen_cap * sizeof *history.seen);
     }
     struct sim_seen *s = &history.seen[history.seen_count++];
-    *s = (struct sim_seen){c->number, conv, m->seq, sim.now_us, asked_us, how, sim_sock_gateway(c->sock)->loss_us, ""};
+    const struct sim_proc *gateway = sim_sock_gateway(c->sock);
+    *s = (struct sim_seen){c->number, conv, m->seq, sim.now_us, asked_us, how, gateway->loss_us, gateway->store_us, ""};
     copy_id(s->message_id, m->message_id);
 }
 

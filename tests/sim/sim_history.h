@@ -37,7 +37,7 @@ struct sim_seen {
     int client, conv;
     uint64_t seq, at_us, asked_us; /* asked: when the fetch or sync was asked for */
     enum sim_how how;
-    uint64_t loss_us; /* when the gateway may have lost messages last */
+    uint64_t loss_us, store_us; /* of its gateway, as in struct sim_proc */
     char message_id[SHORT_ID];
 };
 
