@@ -20,7 +20,7 @@
 #define PGN_SUBJ_PRS_QUERY   "pgn.prs.query"   /* message -> presence: PresenceRequest; Reply */
 
 /* Broadcasts. */
-#define PGN_SUBJ_PRS_EVENTS "pgn.prs.events" /* gateway -> presence: PresenceEvents */
+#define PGN_SUBJ_PRS_EVENTS "pgn.prs.events" /* gateway -> presence, gateway: PresenceEvents */
 #define PGN_SUBJ_PRS_STATUS "pgn.prs.status" /* presence -> presence: PresenceStatuses */
 #define PGN_SUBJ_GW_ALL     "pgn.gw.all"     /* presence -> gateways: GatewayControl */
 #define PGN_SUBJ_STORE_UP   "pgn.up.store"   /* storage -> gateway, message: StoreUp */

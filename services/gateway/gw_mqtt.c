@@ -300,9 +300,6 @@ void gw_mqtt_bye(struct gw_conn *c, const char *code)
             no_will = byes[i].no_will;
         }
     c->mqtt->said_bye = c->mqtt->said_bye || no_will;
-    /* One that takes over has read what was stored, and stores it from now on. */
-    if (reason == GW_MQTT_TAKEN_OVER && c->user && c->user->conns->mqtt)
-        c->mqtt->gone = true;
     gw_mqtt_close(c, reason, NULL);
 }
 

@@ -52,7 +52,6 @@ struct gw_mqtt {
     bool moved : 1;      /* the cursor moved since it was written */
     bool no_reasons : 1; /* the client asked for no reason strings */
     bool said_bye : 1;   /* DISCONNECT came, or the session was taken away: no will */
-    bool gone : 1;       /* nothing is to be stored of the session at its end */
     uint8_t life[3];     /* random, of this session: what an earlier one of the device left under a packet id is not a repetition */
 };
 

@@ -40,12 +40,25 @@ static struct asked *asked_new(const struct gw_conn *c)
     return a;
 }
 
+/* No other connection has it, of whichever gateway. */
+static uint64_t holder_of(const struct gw_conn *c)
+{
+    const char *instance = c->gw->svc->instance;
+    return pgn_hash(instance, strlen(instance)) ^ ((uint64_t)c->generation << 32 | c->slot);
+}
+
 /* ---- writing ---- */
 
 static void on_saved(void *ctx, const struct pgn_rpc_result *r)
 {
     struct asked *a = ctx;
     struct gw_conn *c = gw_conn_find(a->gw, a->slot, a->generation);
+    if (r->error == PGN_E_CONFLICT) { /* another gateway's connection has taken over, and this one has not heard of it yet */
+        if (c && c->state == GW_LIVE)
+            gw_conn_replaced(c);
+        free(a);
+        return;
+    }
     if (r->error)
         pgn_log_limited(PGN_WARN, 10000, "an MQTT session could not be stored: %s", r->text);
     if (c && c->state == GW_LIVE && r->error)
@@ -70,8 +83,9 @@ static void set_life(struct gw_mqtt *m, uint32_t life)
 }
 
 /* Filters and life, as storage keeps them. */
-static void pack_state(const struct gw_mqtt *m, struct pgn_buf *out)
+static void pack_state(const struct gw_conn *c, struct pgn_buf *out)
 {
+    const struct gw_mqtt *m = c->mqtt;
     size_t count = gw_mqtt_subs_count(m->subs, UINT8_MAX) + 1, n = 0;
     Pigeon__MqttState state = PIGEON__MQTT_STATE__INIT;
     Pigeon__MqttFilter *rows = pgn_calloc(count, sizeof *rows), **list = pgn_calloc(count, sizeof(Pigeon__MqttFilter *));
@@ -92,6 +106,7 @@ static void pack_state(const struct gw_mqtt *m, struct pgn_buf *out)
     state.filters = list;
     state.n_filters = n;
     state.life = gw_mqtt_life(m);
+    state.holder = holder_of(c);
     pgn_pb_pack(&state, out);
     free(rows);
     free(list);
@@ -108,9 +123,10 @@ static void save(struct gw_conn *c, bool connected, uint32_t number, gw_mqtt_sav
     uint64_t at = gw_mqtt_cursor(m);
     if (at)
         gw_ops_cursor(at, cursor);
-    pack_state(m, &state);
+    pack_state(c, &state);
     s.user = c->user->id;
     s.device = c->device;
+    s.holder = holder_of(c);
     s.cursor = cursor;
     s.expires_at = connected || m->expiry_s == GW_MQTT_NEVER ? 0 : pgn_wall_ms() + (uint64_t)m->expiry_s * 1000;
     s.state = (ProtobufCBinaryData){state.len, state.data};
@@ -147,12 +163,14 @@ void gw_mqtt_session_due(struct gw_conn *c)
         save(c, true, 0, NULL);
 }
 
-static void remove_it(struct gw_conn *c, char *user, char *device, pgn_rpc_done *done)
+/* holder: removed only if this connection has it still; 0: whoever has it. */
+static void remove_it(struct gw_conn *c, char *user, char *device, uint64_t holder, pgn_rpc_done *done)
 {
     Pigeon__MqttRequest q = PIGEON__MQTT_REQUEST__INIT;
     Pigeon__MqttSession s = PIGEON__MQTT_SESSION__INIT;
     s.user = user;
     s.device = device;
+    s.holder = holder;
     q.what_case = PIGEON__MQTT_REQUEST__WHAT_REMOVE;
     q.remove = &s;
     call(c->gw, &q, done, asked_new(c));
@@ -162,12 +180,10 @@ void gw_mqtt_session_end(struct gw_conn *c)
 {
     struct gw_mqtt *m = c->mqtt;
     gw_mqtt_catchup_stop(c);
-    if (m->gone)
-        return;
     if (gw_mqtt_persistent(m))
         save(c, false, 0, NULL);
     else if (m->stored)
-        remove_it(c, c->user->id, c->device, on_saved);
+        remove_it(c, c->user->id, c->device, holder_of(c), on_saved);
 }
 
 /* ---- before the session ---- */
@@ -215,14 +231,16 @@ static void begin_new(struct gw_conn *c, char *user, char *device)
     pgn_random(m->life, sizeof m->life);
     if (!gw_mqtt_persistent(m)) {
         if (m->clean)
-            remove_it(c, user, device, on_begun);
+            remove_it(c, user, device, 0, on_begun);
         else
             go_on(c);
         return;
     }
-    pack_state(m, &state);
+    pack_state(c, &state);
     s.user = user;
     s.device = device;
+    s.holder = holder_of(c);
+    s.begin = true;
     s.state = (ProtobufCBinaryData){state.len, state.data};
     q.what_case = PIGEON__MQTT_REQUEST__WHAT_PUT;
     q.put = &s;
@@ -279,7 +297,7 @@ static void on_got(void *ctx, const struct pgn_rpc_result *r)
     pgn_arena_free(&arena);
 }
 
-/* The connection that this one takes the place of says first how far it came. */
+/* The connection that this one takes the place of says first how far it came; at its end it has the session no more. */
 static void save_older(struct gateway *gw, const Pigeon__Session *s)
 {
     const struct gw_user *u = gw_user_find(gw, s->user);
@@ -301,6 +319,7 @@ void gw_mqtt_session_begin(struct gw_conn *c, const Pigeon__Session *s)
     Pigeon__MqttSession get = PIGEON__MQTT_SESSION__INIT;
     get.user = s->user;
     get.device = s->device;
+    get.holder = holder_of(c);
     q.what_case = PIGEON__MQTT_REQUEST__WHAT_GET;
     q.get = &get;
     call(c->gw, &q, on_got, asked_new(c));

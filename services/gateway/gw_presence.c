@@ -12,10 +12,11 @@ enum {
     GATHER_MS = 100,
     HEARTBEAT_MS = 1000,
     CHUNK_BYTES = 65536,
+    NEWS_MS = 200,         /* from one gateway to another, on a bus that works */
     PENDING_MAX = 1 << 20, /* while the bus is away; then a snapshot is due anyway */
 };
 
-static void append_event(struct pgn_buf *out, const struct gw_conn *c, bool up)
+static void append_event(struct pgn_buf *out, const struct gw_conn *c, bool up, bool login)
 {
     Pigeon__PresenceEvent e = PIGEON__PRESENCE_EVENT__INIT;
     union {
@@ -26,6 +27,7 @@ static void append_event(struct pgn_buf *out, const struct gw_conn *c, bool up)
     e.device = device.m;
     e.up = up;
     e.at = pgn_wall_ms();
+    e.login = login;
     uint8_t head[2] = {0x32};                                       /* PresenceEvents.events, field 6 */
     head[1] = (uint8_t)pigeon__presence_event__get_packed_size(&e); /* names of at most 32 bytes: below 128 */
     pgn_buf_append(out, head, sizeof head);
@@ -37,6 +39,7 @@ static void publish(struct gateway *gw, Pigeon__PresenceEvents *head, const stru
     struct pgn_buf out = {0};
     head->gateway = gw->svc->instance;
     head->number = ++gw->presence_number;
+    head->sent_at = pgn_wall_ms();
     pgn_pb_pack(head, &out);
     if (events->len)
         pgn_buf_append(&out, events->data, events->len);
@@ -67,7 +70,7 @@ void gw_presence_note(const struct gw_conn *c, bool up)
     }
     if (!gw->presence_events.len)
         pgn_timer_start(gw->loop, &gw->presence_timer, GATHER_MS);
-    append_event(&gw->presence_events, c, up);
+    append_event(&gw->presence_events, c, up, up);
     if (gw->presence_events.len >= CHUNK_BYTES)
         publish_pending(gw);
 }
@@ -82,7 +85,7 @@ static void publish_snapshot(struct gateway *gw)
     do {
         c = gw_conn_next(gw, &it);
         if (c && c->state == GW_LIVE)
-            append_event(&events, c, true);
+            append_event(&events, c, true, false);
         if (c && events.len < CHUNK_BYTES)
             continue;
         Pigeon__PresenceEvents head = PIGEON__PRESENCE_EVENTS__INIT;
@@ -107,9 +110,35 @@ static void on_control(void *ctx, const struct pgn_bus_msg *msg)
         publish_snapshot(gw);
 }
 
+/*
+ * A device that came in at another gateway leaves here, unless it came later: what is younger than the news may be as old as that stays,
+ * and goes with its heartbeats.
+ */
+static void came_elsewhere(const struct gateway *gw, const Pigeon__PresenceEvent *e, uint64_t sent_at)
+{
+    uint64_t age_ms = sent_at > e->at ? sent_at - e->at : 0;
+    const struct gw_user *u = gw_user_find(gw, e->user);
+    struct gw_conn *c = u ? gw_user_device(u, e->device) : NULL;
+    if (c && c->state == GW_LIVE && (uint32_t)pgn_loop_now_ms(gw->loop) - c->since_ms > age_ms + NEWS_MS)
+        gw_conn_replaced(c);
+}
+
+static void on_others(void *ctx, const struct pgn_bus_msg *msg)
+{
+    struct gateway *gw = ctx;
+    const Pigeon__PresenceEvents *m = PGN_PB_UNPACK(Pigeon__PresenceEvents, pigeon__presence_events, gw->arena, msg->data, msg->len);
+    for (size_t i = 0; m && strcmp(m->gateway, gw->svc->instance) != 0 && i < m->n_events; i++)
+        if (m->events[i]->login && m->events[i]->up)
+            came_elsewhere(gw, m->events[i], m->sent_at);
+    pgn_arena_reset(gw->arena);
+}
+
 int gw_presence_start(struct gateway *gw)
 {
     gw->presence_timer.on_due = on_timer;
+    int error = pgn_bus_subscribe(gw->bus, PGN_SUBJ_PRS_EVENTS, NULL, on_others, gw, &gw->others);
+    if (error)
+        return error;
     pgn_timer_start(gw->loop, &gw->presence_timer, GATHER_MS);
     return pgn_bus_subscribe(gw->bus, PGN_SUBJ_GW_ALL, NULL, on_control, gw, &gw->control);
 }
@@ -123,4 +152,5 @@ void gw_presence_stop(struct gateway *gw)
         publish(gw, &head, &gw->presence_events);
     pgn_buf_release(&gw->presence_events);
     pgn_bus_unsubscribe(&gw->control);
+    pgn_bus_unsubscribe(&gw->others);
 }

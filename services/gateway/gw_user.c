@@ -61,7 +61,7 @@ static void free_user(struct gw_user *u)
     free(u);
 }
 
-static struct gw_conn *find_device(const struct gw_user *u, const char *device)
+struct gw_conn *gw_user_device(const struct gw_user *u, const char *device)
 {
     for (struct gw_conn *c = u->conns; c; c = c->next_of_user)
         if (strcmp(c->device, device) == 0)
@@ -74,7 +74,7 @@ int gw_user_attach(struct gateway *gw, struct gw_conn *c, const char *id)
     if (!pgn_user_valid(id))
         return PGN_E_INTERNAL;
     struct gw_user *u = gw_user_find(gw, id);
-    struct gw_conn *older = u ? find_device(u, c->device) : NULL;
+    struct gw_conn *older = u ? gw_user_device(u, c->device) : NULL;
     if (u && !older && u->devices >= gw->config->limits_user_sockets)
         return PGN_E_RATE_LIMITED;
     if (!u && (u = make_user(gw, id)) == NULL)
@@ -83,10 +83,8 @@ int gw_user_attach(struct gateway *gw, struct gw_conn *c, const char *id)
     c->next_of_user = u->conns;
     u->conns = c;
     u->devices++;
-    if (older) {
-        gw_count(GW_M_REPLACED, 1);
-        gw_conn_bye(older, "replaced", 0, (uint16_t)pgn_error_info(PGN_E_CONFLICT)->ws_close);
-    }
+    if (older)
+        gw_conn_replaced(older);
     return 0;
 }
 

@@ -20,6 +20,7 @@ struct gw_user {
 };
 
 struct gw_user *gw_user_find(const struct gateway *gw, const char *id);
+struct gw_conn *gw_user_device(const struct gw_user *u, const char *device); /* NULL: not here */
 /*
  * Makes the connection a session of this user, whom it may create: replaces an older one of the same device.
  * PGN_E_RATE_LIMITED when too many devices are online, PGN_E_UNAVAILABLE when the bus takes no subscription.

@@ -116,6 +116,12 @@ void gw_conn_bye(struct gw_conn *c, const char *code, uint64_t retry_after_ms, u
     gw_conn_close(c, close_code);
 }
 
+void gw_conn_replaced(struct gw_conn *c)
+{
+    gw_count(GW_M_REPLACED, 1);
+    gw_conn_bye(c, "replaced", 0, (uint16_t)pgn_error_info(PGN_E_CONFLICT)->ws_close);
+}
+
 void gw_conn_close(struct gw_conn *c, uint16_t code)
 {
     if (c->state >= GW_CLOSING)

@@ -15,19 +15,14 @@ static int named(struct sto_asking *a, const Pigeon__MqttSession *in)
     return pgn_user_valid(in->user) && pgn_device_valid(in->device) ? 0 : sto_ask_error(a, PGN_E_INVALID, "malformed user or device");
 }
 
-static int get(struct sto_asking *a, const Pigeon__MqttSession *in)
+/* out stays empty when there is none. */
+static int find(struct sto_asking *a, const Pigeon__MqttSession *in, Pigeon__MqttSession *out)
 {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = sto_sql_bind(a->dir, STO_SQL_MQTT_GET, "ssi", in->user, in->device, (int64_t)a->now_ms);
     bool row;
-    int error = named(a, in);
+    int error = sto_sql_step(s, &row);
 
-    if (error)
-        return error;
-    STO_NEW(a->arena, Pigeon__MqttSession, pigeon__mqtt_session, out);
-    s = sto_sql_bind(a->dir, STO_SQL_MQTT_GET, "ssi", in->user, in->device, (int64_t)a->now_ms);
-    if ((error = sto_sql_step(s, &row)) != 0)
-        return error;
-    if (row) {
+    if (!error && row) {
         out->user = pgn_arena_strdup(a->arena, in->user);
         out->device = pgn_arena_strdup(a->arena, in->device);
         out->expires_at = (uint64_t)sqlite3_column_int64(s, 0);
@@ -36,9 +31,60 @@ static int get(struct sto_asking *a, const Pigeon__MqttSession *in)
         out->state.data = (uint8_t *)sto_arena_text(a->arena, sqlite3_column_blob(s, 2), out->state.len);
         sqlite3_reset(s);
     }
+    return error;
+}
+
+static int write_row(struct sto_asking *a, const Pigeon__MqttSession *s, int *ret_changes)
+{
+    return sto_sql_run(a->dir, STO_SQL_MQTT_PUT, ret_changes, "ssisbi", s->user, s->device, (int64_t)s->expires_at, s->cursor,
+                       s->state.data, s->state.len, (int64_t)a->now_ms);
+}
+
+/* From now on it is this connection's, and does not run out while it lasts. */
+static int take(struct sto_asking *a, Pigeon__MqttSession *s, uint64_t holder)
+{
+    Pigeon__MqttState *state = PGN_PB_UNPACK(Pigeon__MqttState, pigeon__mqtt_state, a->arena, s->state.data, s->state.len);
+    Pigeon__MqttState none = PIGEON__MQTT_STATE__INIT;
+    struct pgn_buf packed = {0};
+
+    if (!state)
+        state = &none;
+    state->holder = holder;
+    pgn_pb_pack(state, &packed);
+    s->state = (ProtobufCBinaryData){packed.len, (uint8_t *)sto_arena_text(a->arena, packed.data, packed.len)};
+    s->expires_at = 0;
+    pgn_buf_release(&packed);
+    return write_row(a, s, NULL);
+}
+
+/* Whether the connection that asks has the session. */
+static int held(struct sto_asking *a, const Pigeon__MqttSession *in)
+{
+    Pigeon__MqttSession there = PIGEON__MQTT_SESSION__INIT;
+    int error = in->holder && !in->begin ? find(a, in, &there) : 0;
+
+    if (error || !in->holder || in->begin)
+        return error;
+    const Pigeon__MqttState *state = PGN_PB_UNPACK(Pigeon__MqttState, pigeon__mqtt_state, a->arena, there.state.data, there.state.len);
+
+    if (!there.user[0] || (state && state->holder && state->holder != in->holder))
+        return sto_ask_error(a, PGN_E_CONFLICT, "another connection has the session now, or it is over");
+    return 0;
+}
+
+static int get(struct sto_asking *a, const Pigeon__MqttSession *in)
+{
+    int error = named(a, in);
+
+    if (error)
+        return error;
+    STO_NEW(a->arena, Pigeon__MqttSession, pigeon__mqtt_session, out);
+    error = find(a, in, out);
+    if (!error && out->user[0] && in->holder)
+        error = take(a, out, in->holder);
     a->reply->payload_case = PIGEON__REPLY__PAYLOAD_MQTT;
     a->reply->mqtt = out;
-    return 0;
+    return error;
 }
 
 static int put_check(struct sto_asking *a, const Pigeon__MqttSession *in)
@@ -64,8 +110,9 @@ static int put(struct sto_asking *a, const Pigeon__MqttSession *in)
         error = sto_sql_run(a->dir, STO_SQL_MQTT_OLD, NULL, "ii", (int64_t)a->now_ms, (int64_t)SWEEP_ROWS);
     }
     if (!error)
-        error = sto_sql_run(a->dir, STO_SQL_MQTT_PUT, &changes, "ssisbi", in->user, in->device, (int64_t)in->expires_at, in->cursor,
-                            in->state.data, in->state.len, (int64_t)a->now_ms);
+        error = held(a, in);
+    if (!error)
+        error = write_row(a, in, &changes);
     if (!error && changes == 0)
         return sto_ask_error(a, PGN_E_UNAUTHENTICATED, "the device is not logged in");
     return error;
@@ -75,6 +122,8 @@ static int take_away(struct sto_asking *a, const Pigeon__MqttSession *in)
 {
     int error = named(a, in);
 
+    if (!error)
+        error = held(a, in);
     return error ? error : sto_sql_run(a->dir, STO_SQL_MQTT_DEL, NULL, "ss", in->user, in->device);
 }
 
@@ -101,8 +150,9 @@ int sto_dir_mqtt(struct sto_dir *dir, const Pigeon__MqttRequest *request, struct
                  struct sto_effects *effects)
 {
     struct sto_asking a = {dir, arena, ret, effects, "", pgn_wall_ms()};
+    bool writes = request->what_case != PIGEON__MQTT_REQUEST__WHAT_GET || request->get->holder;
 
-    return sto_ask_atomic(&a, mqtt_do, request, request->what_case != PIGEON__MQTT_REQUEST__WHAT_GET);
+    return sto_ask_atomic(&a, mqtt_do, request, writes);
 }
 
 int sto_dir_mqtt_clean(struct sto_dir *dir)

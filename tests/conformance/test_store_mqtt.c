@@ -97,6 +97,50 @@ static void a_session_is_kept_and_given_back(void **state)
     assert_string_equal(cursor_of(k, "bob", "pump"), "7");
 }
 
+/* What a connection asks: a put with its state, or a get or removal without. */
+static int as_holder(struct kit *k, Pigeon__MqttRequest__WhatCase what, uint64_t holder, bool begin, const char *cursor)
+{
+    Pigeon__MqttRequest request = PIGEON__MQTT_REQUEST__INIT;
+    Pigeon__MqttState state = PIGEON__MQTT_STATE__INIT;
+    struct pgn_buf packed = {0};
+
+    request.what_case = what;
+    request.get = session_of(k, "alice", "pump", 0, cursor); /* one of the union's */
+    request.get->holder = state.holder = holder;
+    request.get->begin = begin;
+    pgn_pb_pack(&state, &packed);
+    request.get->state = (ProtobufCBinaryData){packed.len, packed.data};
+    int error = kit_mqtt(k, &request);
+    pgn_buf_release(&packed);
+    return error;
+}
+
+static void a_session_is_its_last_holders(void **state)
+{
+    struct kit *k = kit_of(state);
+    const Pigeon__MqttRequest__WhatCase get = PIGEON__MQTT_REQUEST__WHAT_GET, put_it = PIGEON__MQTT_REQUEST__WHAT_PUT;
+
+    kit_users(k, "alice", NULL);
+    log_in(k, "alice", "pump", 1);
+    assert_int_equal(as_holder(k, put_it, 1, false, "1"), PGN_E_CONFLICT); /* there is none to go on with */
+    assert_int_equal(as_holder(k, put_it, 1, true, "1"), 0);
+    assert_int_equal(as_holder(k, put_it, 1, false, "2"), 0);
+    assert_int_equal(as_holder(k, get, 2, false, ""), 0); /* another connection takes it over */
+    assert_string_equal(k->reply.mqtt->cursor, "2");
+    assert_int_equal(k->reply.mqtt->expires_at, 0);
+    if (kit_durable())
+        kit_reopen(k);
+    assert_int_equal(as_holder(k, put_it, 1, false, "3"), PGN_E_CONFLICT);
+    assert_int_equal(as_holder(k, PIGEON__MQTT_REQUEST__WHAT_REMOVE, 1, false, ""), PGN_E_CONFLICT);
+    assert_string_equal(cursor_of(k, "alice", "pump"), "2");
+    assert_int_equal(as_holder(k, put_it, 2, false, "4"), 0);
+    assert_int_equal(as_holder(k, put_it, 3, true, "5"), 0); /* begun anew */
+    assert_int_equal(as_holder(k, put_it, 2, false, "6"), PGN_E_CONFLICT);
+    assert_int_equal(as_holder(k, PIGEON__MQTT_REQUEST__WHAT_REMOVE, 3, false, ""), 0);
+    assert_int_equal(as_holder(k, put_it, 3, false, "7"), PGN_E_CONFLICT); /* removed is removed */
+    assert_string_equal(cursor_of(k, "alice", "pump"), "");
+}
+
 static void who_is_not_logged_in_keeps_nothing(void **state)
 {
     struct kit *k = kit_of(state);
@@ -281,13 +325,10 @@ static void a_release_is_in_order_with_its_commit(void **state)
 int main(void)
 {
     static const struct CMUnitTest mqtt[] = {
-        KIT_TEST(a_session_is_kept_and_given_back),
-        KIT_TEST(who_is_not_logged_in_keeps_nothing),
-        KIT_TEST(a_disabled_user_keeps_nothing),
-        KIT_TEST(a_session_that_is_over_is_gone),
-        KIT_TEST(what_is_not_valid_is_refused),
-        KIT_TEST(there_are_as_many_as_devices),
-        KIT_TEST(a_released_key_is_new),
+        KIT_TEST(a_session_is_kept_and_given_back),      KIT_TEST(a_session_is_its_last_holders),
+        KIT_TEST(who_is_not_logged_in_keeps_nothing),    KIT_TEST(a_disabled_user_keeps_nothing),
+        KIT_TEST(a_session_that_is_over_is_gone),        KIT_TEST(what_is_not_valid_is_refused),
+        KIT_TEST(there_are_as_many_as_devices),          KIT_TEST(a_released_key_is_new),
         KIT_TEST(a_release_is_in_order_with_its_commit),
     };
 

@@ -1,42 +1,12 @@
 """Several instances of a service side by side, killed and started at any time: nobody is taken for offline, nothing that was said is forgotten."""
-import os
 import time
 
 import pytest
 
 from client import Client
-from cluster import BUILD, Cluster, http_get, wait_until
+from cluster import wait_until
 from load import Load
-
-
-class Several(Cluster):
-    """A cluster with a second instance of some services, named gateway2, presence2 ...; their ports are at base + 9 and on."""
-
-    EXTRA = {"presence2": 9, "message2": 10, "gateway2": 11, "api2": 12}
-
-    def command(self, name):
-        if name not in self.EXTRA:
-            return super().command(name)
-        return [os.path.join(BUILD, "pigeon-" + name[:-1]), "--config", os.path.join(self.data, "pigeon.yaml")]
-
-    def ready(self, name):
-        return super().ready(name) if name not in self.EXTRA else http_get(self.base + self.EXTRA[name], "/readyz")[0] == 200
-
-    def start(self, *names, wait=True, env=None):
-        for name in names:
-            more = {}
-            if name in self.EXTRA:
-                service = name[:-1].upper()
-                more[f"PIGEON_{service}_ADMIN_PORT"] = str(self.base + self.EXTRA[name])
-                if name in ("gateway2", "api2"):
-                    more[f"PIGEON_{service}_PORT"] = str(self.base + (13 if name == "gateway2" else 14))
-            super().start(name, wait=wait, env={**more, **(env or {})})
-            if name not in self.services and name in self.EXTRA:
-                self.services.append(name)
-        return self
-
-    def ws_url_of(self, gateway):
-        return f"ws://127.0.0.1:{self.base + (2 if gateway == 'gateway' else 13)}/v1/ws"
+from several import Several
 
 
 @pytest.fixture
@@ -134,3 +104,23 @@ def test_a_block_ends_the_watch(shared, people):
     carol.call("status", state="away", text="")
     alice.wait_event("presence", lambda p: p["user"] == carol.user and p["state"] == "away")
     assert not [e for e in alice.events[seen:] if e.get("presence", {}).get("user") == bob.user]
+
+
+def test_a_device_has_one_session_in_all_gateways(several):
+    tokens = several.add_users("alice", "bob")
+    with Client(several.ws_url_of("gateway2"), tokens["bob"]) as bob:
+        with Client(several.ws_url, tokens["alice"]) as first:
+            bob.send("alice", "one")
+            first.wait_message("one")
+            time.sleep(0.5)  # a younger one may be as new as the newer: it stays until its heartbeats end
+            with Client(several.ws_url_of("gateway2"), tokens["alice"]) as second:
+                assert first.wait_event("bye")["code"] == "replaced"
+                bob.send("alice", "two")
+                second.wait_message("two")
+                time.sleep(0.5)
+                with Client(several.ws_url, tokens["alice"]) as third:
+                    assert second.wait_event("bye")["code"] == "replaced"
+                    bob.send("alice", "three")
+                    third.wait_message("three")
+                    wait_until(lambda: state_of(bob, "alice")[0] == "online", 5, "alice to be online")
+                    assert not offline_news(bob, "alice")

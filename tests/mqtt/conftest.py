@@ -12,6 +12,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
 from client import Client  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from raw import Raw  # noqa: E402
+from several import Several  # noqa: E402
 
 MQTT_PORT, MQTT_TLS_PORT, TLS_PORT = 12, 13, 14  # from the cluster's first port
 CLIENTS = os.path.join(HERE, "clients")
@@ -38,6 +39,20 @@ class Node(Cluster):
     def talk(self, client, *args, tls=False):
         """Starts one of clients/talk.*; see talk.py for its arguments."""
         return subprocess.Popen([*client, *map(str, args), *([self.ca] if tls else [])], cwd=CLIENTS, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+class Two(Several):
+    """Two gateways that listen for MQTT."""
+
+    mqtt_port = None  # of the gateway that is asked next
+
+    def start(self, *names, wait=True, env=None):
+        for name in names:
+            super().start(name, wait=wait, env={"PIGEON_GATEWAY_MQTT_PORT": str(self.port_of(name)), **(env or {})})
+        return self
+
+    def port_of(self, gateway):
+        return self.base + (14 if gateway == "gateway2" else MQTT_PORT)
 
 
 @pytest.fixture(scope="session")
@@ -151,3 +166,15 @@ def crew(request):
     yield of
     for group in made:
         group.close()
+
+
+@pytest.fixture
+def two(tmp_path):
+    cluster = Two(tmp_path / "two")
+    group = People(cluster, "two")
+    try:
+        cluster.up().start("gateway2")
+        yield group
+    finally:
+        group.close()
+        cluster.down()
