@@ -18,7 +18,8 @@ static int call(struct cli *c, Pigeon__AdminRequest *request, const char *what, 
 {
     struct pgn_rpc_problem problem = {0};
     int e = pgn_storage_admin_sync(c->bus, request, BACKUP_MS, c->arena, ret_reply, &problem);
-    return e ? cli_fail_call(c, e, &problem, what) : CLI_OK;
+    bool reads = request->what_case == PIGEON__ADMIN_REQUEST__WHAT_BACKUP_LIST;
+    return !e ? CLI_OK : reads ? cli_fail_read(c, e, &problem, what) : cli_fail_call(c, e, &problem, what);
 }
 
 static bool name_ok(struct cli *c, const char *name)

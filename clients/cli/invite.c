@@ -17,7 +17,8 @@ static int call(struct cli *c, Pigeon__DirRequest *request, const char *what, Pi
     struct pgn_rpc_problem problem = {0};
     request->actor = actor;
     int e = pgn_storage_dir_sync(c->bus, request, PGN_STORAGE_TIMEOUT_MS, c->arena, ret_reply, &problem);
-    return e ? cli_fail_call(c, e, &problem, what) : CLI_OK;
+    bool reads = request->what_case == PIGEON__DIR_REQUEST__WHAT_INVITE_LIST;
+    return !e ? CLI_OK : reads ? cli_fail_read(c, e, &problem, what) : cli_fail_call(c, e, &problem, what);
 }
 
 static void put_invite(struct cli *c, const Pigeon__Invitation *v)

@@ -119,7 +119,8 @@ struct gateway {
     /* gw_presence */
     struct pgn_timer presence_timer;
     struct pgn_bus_sub *control, *others; /* PGN_SUBJ_GW_ALL; who comes and goes at other gateways */
-    struct pgn_buf presence_events;       /* packed PresenceEvents.events since the last publish */
+    struct pgn_node peers;
+    struct pgn_buf presence_events; /* packed PresenceEvents.events since the last publish */
     uint64_t presence_number;
 
     /* gw_mqtt_catchup, gw_mqtt_will */

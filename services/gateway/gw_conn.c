@@ -121,7 +121,8 @@ void gw_conn_move(struct gw_conn *c, enum gw_conn_state state)
         end_session(c);
     if (state == GW_LIVE) {
         c->gw->sessions++;
-        c->heard_ms = c->since_ms = (uint32_t)pgn_loop_now_ms(c->gw->loop);
+        c->heard_ms = (uint32_t)pgn_loop_now_ms(c->gw->loop);
+        c->since_ms = (uint32_t)pgn_mono_ms();
     }
     if (state >= GW_LIVE)
         gw_address_leave(&c->address);

@@ -44,7 +44,7 @@ struct gw_conn {
     uint32_t lost, synced;  /* of gateway.loss_clock: its last own loss, and the last sync that it made whole */
     uint32_t slot, generation;
     uint32_t heard_ms; /* low bits of the loop's clock */
-    uint32_t since_ms; /* likewise: when it went live */
+    uint32_t since_ms; /* when it went live, likewise; of the clock now, since a turn may be long */
     uint32_t expires_s;
     uint16_t ops_open, items_open;
     uint16_t own_told; /* messages of its own whose numbers it was told, and whose events are still to come */
@@ -73,7 +73,9 @@ bool gw_conn_push(struct gw_conn *c, struct gw_frame *f, bool live);
 void gw_conn_answer(struct gw_conn *c, const Pigeon__ServerFrame *frame);
 void gw_conn_error(struct gw_conn *c, uint64_t id, int error, const char *text, uint64_t retry_after_ms); /* text NULL: the table's */
 void gw_conn_bye(struct gw_conn *c, const char *code, uint64_t retry_after_ms, uint16_t close_code);
-void gw_conn_replaced(struct gw_conn *c);                   /* a newer connection of the device is there, here or at another gateway: bye */
+/* A newer connection of the device is there: bye. Elsewhere: at another gateway, where an MQTT session goes on. */
+void gw_conn_replaced(struct gw_conn *c);
+void gw_conn_replaced_elsewhere(struct gw_conn *c);
 void gw_conn_close(struct gw_conn *c, uint16_t close_code); /* close handshake */
 void gw_conn_drop(struct gw_conn *c);                       /* at once */
 void gw_conn_refuse_http(struct gw_conn *c, const struct gw_http_refusal *refusal, unsigned retry_after_s);

@@ -339,15 +339,25 @@ void gw_event_replay(const struct gw_topic *t, struct gw_conn *c)
 
 /* ---- losses ---- */
 
+static void lost(struct gw_conn *c)
+{
+    c->own_told = 0; /* the events may be among what was lost */
+    if (c->mqtt && c->state == GW_LIVE)
+        gw_mqtt_lost(c); /* its client cannot sync */
+}
+
+void gw_event_lost_for(struct gw_conn *c)
+{
+    c->lost = ++c->gw->loss_clock;
+    lost(c);
+}
+
 void gw_event_loss(struct gateway *gw)
 {
     uint32_t it = 0;
     gw->loss_all = ++gw->loss_clock;
-    for (struct gw_conn *c; (c = gw_conn_next(gw, &it)) != NULL;) {
-        c->own_told = 0; /* the events may be among what was lost */
-        if (c->mqtt && c->state == GW_LIVE)
-            gw_mqtt_lost(c); /* its client cannot sync */
-    }
+    for (struct gw_conn *c; (c = gw_conn_next(gw, &it)) != NULL;)
+        lost(c);
     gw_count(GW_M_BUS_LOSSES, 1);
     gw_hello_check_all(gw);
 }

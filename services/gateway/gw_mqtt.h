@@ -49,6 +49,7 @@ struct gw_mqtt {
     bool clean : 1;      /* CONNECT asked for a clean start */
     bool behind : 1;     /* live events are not queued: what is missing comes from storage */
     bool stored : 1;     /* storage has a row of this session */
+    bool taken : 1;      /* and knows that it is this connection's */
     bool moved : 1;      /* the cursor moved since it was written */
     bool no_reasons : 1; /* the client asked for no reason strings */
     bool said_bye : 1;   /* DISCONNECT came, or the session was taken away: no will */

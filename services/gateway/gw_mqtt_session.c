@@ -53,18 +53,19 @@ static void on_saved(void *ctx, const struct pgn_rpc_result *r)
 {
     struct asked *a = ctx;
     struct gw_conn *c = gw_conn_find(a->gw, a->slot, a->generation);
-    if (r->error == PGN_E_CONFLICT) { /* another gateway's connection has taken over, and this one has not heard of it yet */
-        if (c && c->state == GW_LIVE)
-            gw_conn_replaced(c);
-        free(a);
-        return;
-    }
-    if (r->error)
+    bool live = c && c->state == GW_LIVE;
+    if (r->error && r->error != PGN_E_CONFLICT)
         pgn_log_limited(PGN_WARN, 10000, "an MQTT session could not be stored: %s", r->text);
-    if (c && c->state == GW_LIVE && r->error)
-        c->mqtt->moved = true; /* again with the next heartbeat */
-    if (c && c->state == GW_LIVE && a->done)
-        a->done(c, a->number, r->error);
+    if (live && r->error == PGN_E_CONFLICT) { /* another gateway's connection has taken over, and this one has not heard of it yet */
+        gw_conn_replaced_elsewhere(c);
+    } else if (live) {
+        if (r->error)
+            c->mqtt->moved = true; /* again with the next heartbeat */
+        else
+            c->mqtt->taken = true;
+        if (a->done)
+            a->done(c, a->number, r->error);
+    }
     free(a);
 }
 
@@ -112,7 +113,7 @@ static void pack_state(const struct gw_conn *c, struct pgn_buf *out)
     free(list);
 }
 
-/* connected: it does not run out until its connection has ended. */
+/* connected: it does not run out until its connection has ended; the first one takes it from whichever connection had it. */
 static void save(struct gw_conn *c, bool connected, uint32_t number, gw_mqtt_saved *done)
 {
     struct gw_mqtt *m = c->mqtt;
@@ -127,6 +128,7 @@ static void save(struct gw_conn *c, bool connected, uint32_t number, gw_mqtt_sav
     s.user = c->user->id;
     s.device = c->device;
     s.holder = holder_of(c);
+    s.begin = connected && !m->taken;
     s.cursor = cursor;
     s.expires_at = connected || m->expiry_s == GW_MQTT_NEVER ? 0 : pgn_wall_ms() + (uint64_t)m->expiry_s * 1000;
     s.state = (ProtobufCBinaryData){state.len, state.data};
@@ -212,10 +214,12 @@ static struct gw_conn *still_checked(struct asked *a)
 static void on_begun(void *ctx, const struct pgn_rpc_result *r)
 {
     struct gw_conn *c = still_checked(ctx);
-    if (c && r->error)
+    if (c && r->error) {
         gw_mqtt_refuse(c, PGN_E_UNAVAILABLE, NULL);
-    else if (c)
+    } else if (c) {
+        c->mqtt->taken = c->mqtt->stored;
         go_on(c);
+    }
 }
 
 /*
@@ -319,7 +323,6 @@ void gw_mqtt_session_begin(struct gw_conn *c, const Pigeon__Session *s)
     Pigeon__MqttSession get = PIGEON__MQTT_SESSION__INIT;
     get.user = s->user;
     get.device = s->device;
-    get.holder = holder_of(c);
     q.what_case = PIGEON__MQTT_REQUEST__WHAT_GET;
     q.get = &get;
     call(c->gw, &q, on_got, asked_new(c));
@@ -327,6 +330,12 @@ void gw_mqtt_session_begin(struct gw_conn *c, const Pigeon__Session *s)
 
 void gw_mqtt_session_resume(struct gw_conn *c)
 {
+    if (gw_mqtt_persistent(c->mqtt)) {
+        save(c, true, 0, NULL);
+    } else { /* it ends with this connection */
+        remove_it(c, c->user->id, c->device, 0, on_saved);
+        c->mqtt->stored = false;
+    }
     gw_mqtt_subscribe_watch(c);
     if (c->state == GW_LIVE && (c->mqtt->inbox || gw_mqtt_subs_count(c->mqtt->subs, GW_MQTT_FROM_USER | GW_MQTT_IN_CONV)))
         gw_mqtt_fall_behind(c, 0);

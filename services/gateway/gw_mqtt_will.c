@@ -123,6 +123,13 @@ void gw_mqtt_will_cancel(struct gw_conn *c)
     }
 }
 
+void gw_mqtt_will_goes_on(struct gw_conn *c)
+{
+    struct gw_mqtt_more *more = c->mqtt->more;
+    if (more && more->will && more->will->delay_s && c->mqtt->expiry_s)
+        gw_mqtt_will_free(&more->will);
+}
+
 void gw_mqtt_will_init(struct gateway *gw)
 {
     pgn_list_init(&gw->mqtt_wills);

@@ -10,8 +10,9 @@
 struct gw_mqtt_held_will;
 enum gw_mqtt_reason gw_mqtt_will_take(struct gw_conn *c, const struct gw_mqtt_will *will) PGN_MUST_USE; /* from CONNECT */
 void gw_mqtt_will_free(struct gw_mqtt_held_will **w);
-void gw_mqtt_will_fire(struct gw_conn *c);   /* the connection ends */
-void gw_mqtt_will_cancel(struct gw_conn *c); /* the device is back */
+void gw_mqtt_will_fire(struct gw_conn *c);    /* the connection ends */
+void gw_mqtt_will_cancel(struct gw_conn *c);  /* the device is back */
+void gw_mqtt_will_goes_on(struct gw_conn *c); /* its session goes on at another gateway: no will that has a delay */
 void gw_mqtt_will_init(struct gateway *gw);
 void gw_mqtt_will_stop(struct gateway *gw);
 

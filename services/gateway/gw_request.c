@@ -36,6 +36,15 @@ static bool only_reads(Pigeon__ClientFrame__OpCase kind)
            kind == PIGEON__CLIENT_FRAME__OP_MEMBERS || kind == PIGEON__CLIENT_FRAME__OP_RECEIPTS || kind == PIGEON__CLIENT_FRAME__OP_INFO;
 }
 
+/* What there is until now this client has been told of; the user's others have not. */
+static void join_synced(const struct gw_conn *c, const Pigeon__ConvState *s)
+{
+    gw_user_join(c->user, s->conv, s->last_seq + 1);
+    for (struct gw_conn *o = c->user->conns; o; o = o->next_of_user)
+        if (o != c)
+            gw_event_lost_for(o);
+}
+
 /* A sync answer tells the client's cursor, and in which groups the user is: what was missed before is mended by it. */
 static void learn_from_sync(struct gw_conn *c, const struct op *op, const Pigeon__SyncPage *page)
 {
@@ -53,7 +62,7 @@ static void learn_from_sync(struct gw_conn *c, const struct op *op, const Pigeon
         if (s->gone)
             gw_user_part(c->user, s->conv);
         else if (!gw_user_is_in(c->user, s->conv))
-            gw_user_join(c->user, s->conv, s->last_seq + 1); /* what there is until then the client has been told of */
+            join_synced(c, s);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/base/error.h"
 #include "services/gateway/gw_mqtt.h"
+#include "services/gateway/gw_mqtt_will.h"
 #include "services/gateway/gw_tls.h"
 
 #include <arpa/inet.h>
@@ -120,6 +121,13 @@ void gw_conn_replaced(struct gw_conn *c)
 {
     gw_count(GW_M_REPLACED, 1);
     gw_conn_bye(c, "replaced", 0, (uint16_t)pgn_error_info(PGN_E_CONFLICT)->ws_close);
+}
+
+void gw_conn_replaced_elsewhere(struct gw_conn *c)
+{
+    if (c->mqtt)
+        gw_mqtt_will_goes_on(c);
+    gw_conn_replaced(c);
 }
 
 void gw_conn_close(struct gw_conn *c, uint16_t code)

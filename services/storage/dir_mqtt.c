@@ -34,29 +34,6 @@ static int find(struct sto_asking *a, const Pigeon__MqttSession *in, Pigeon__Mqt
     return error;
 }
 
-static int write_row(struct sto_asking *a, const Pigeon__MqttSession *s, int *ret_changes)
-{
-    return sto_sql_run(a->dir, STO_SQL_MQTT_PUT, ret_changes, "ssisbi", s->user, s->device, (int64_t)s->expires_at, s->cursor,
-                       s->state.data, s->state.len, (int64_t)a->now_ms);
-}
-
-/* From now on it is this connection's, and does not run out while it lasts. */
-static int take(struct sto_asking *a, Pigeon__MqttSession *s, uint64_t holder)
-{
-    Pigeon__MqttState *state = PGN_PB_UNPACK(Pigeon__MqttState, pigeon__mqtt_state, a->arena, s->state.data, s->state.len);
-    Pigeon__MqttState none = PIGEON__MQTT_STATE__INIT;
-    struct pgn_buf packed = {0};
-
-    if (!state)
-        state = &none;
-    state->holder = holder;
-    pgn_pb_pack(state, &packed);
-    s->state = (ProtobufCBinaryData){packed.len, (uint8_t *)sto_arena_text(a->arena, packed.data, packed.len)};
-    s->expires_at = 0;
-    pgn_buf_release(&packed);
-    return write_row(a, s, NULL);
-}
-
 /* Whether the connection that asks has the session. */
 static int held(struct sto_asking *a, const Pigeon__MqttSession *in)
 {
@@ -79,12 +56,9 @@ static int get(struct sto_asking *a, const Pigeon__MqttSession *in)
     if (error)
         return error;
     STO_NEW(a->arena, Pigeon__MqttSession, pigeon__mqtt_session, out);
-    error = find(a, in, out);
-    if (!error && out->user[0] && in->holder)
-        error = take(a, out, in->holder);
     a->reply->payload_case = PIGEON__REPLY__PAYLOAD_MQTT;
     a->reply->mqtt = out;
-    return error;
+    return find(a, in, out);
 }
 
 static int put_check(struct sto_asking *a, const Pigeon__MqttSession *in)
@@ -112,7 +86,8 @@ static int put(struct sto_asking *a, const Pigeon__MqttSession *in)
     if (!error)
         error = held(a, in);
     if (!error)
-        error = write_row(a, in, &changes);
+        error = sto_sql_run(a->dir, STO_SQL_MQTT_PUT, &changes, "ssisbi", in->user, in->device, (int64_t)in->expires_at, in->cursor,
+                            in->state.data, in->state.len, (int64_t)a->now_ms);
     if (!error && changes == 0)
         return sto_ask_error(a, PGN_E_UNAUTHENTICATED, "the device is not logged in");
     return error;
@@ -150,9 +125,8 @@ int sto_dir_mqtt(struct sto_dir *dir, const Pigeon__MqttRequest *request, struct
                  struct sto_effects *effects)
 {
     struct sto_asking a = {dir, arena, ret, effects, "", pgn_wall_ms()};
-    bool writes = request->what_case != PIGEON__MQTT_REQUEST__WHAT_GET || request->get->holder;
 
-    return sto_ask_atomic(&a, mqtt_do, request, writes);
+    return sto_ask_atomic(&a, mqtt_do, request, request->what_case != PIGEON__MQTT_REQUEST__WHAT_GET);
 }
 
 int sto_dir_mqtt_clean(struct sto_dir *dir)

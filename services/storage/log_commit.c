@@ -139,12 +139,12 @@ static int version_check(struct sto_doing *d)
     return PGN_E_STALE;
 }
 
-/* By the rules, which a retry has passed before. version 0: of a policy that was loaded for it. */
+/* By the rules, which a retry has passed before. A group's change is refused by a policy that was loaded for it. */
 static int item_refused(struct sto_doing *d)
 {
     const Pigeon__ItemResult *r = d->item->refusal;
 
-    if (d->item->version && version_check(d) == PGN_E_STALE)
+    if (d->item->what_case != PIGEON__COMMIT_ITEM__WHAT_CHANGE && version_check(d) == PGN_E_STALE)
         return PGN_E_STALE;
     return sto_refuse(d, r->error < 0 ? r->error : PGN_E_INVALID, r->text);
 }

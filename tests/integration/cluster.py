@@ -215,7 +215,10 @@ class Cluster:
 
     def metrics(self, name):
         """{metric line without its value: value}"""
-        status, text = http_get(self.base + ADMIN[name], "/metrics")
+        return self.metrics_at(self.base + ADMIN[name])
+
+    def metrics_at(self, port):
+        status, text = http_get(port, "/metrics")
         assert status == 200
         rows = [line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#")]
         return {k: float(v) for k, v in rows}

@@ -32,3 +32,6 @@ class Several(Cluster):
 
     def ws_url_of(self, gateway):
         return f"ws://127.0.0.1:{self.base + (2 if gateway == 'gateway' else 13)}/v1/ws"
+
+    def metrics(self, name):
+        return self.metrics_at(self.base + self.EXTRA[name]) if name in self.EXTRA else super().metrics(name)

@@ -1,4 +1,6 @@
 """Promises that hang on who hears of what: commits in doubt, memberships that change while somebody asks, news that were lost."""
+import time
+
 import pytest
 
 from bus import Bus, schema
@@ -178,3 +180,33 @@ def test_what_a_sync_told_of_a_new_group_is_not_pushed_again(stage):
         bob.sync()
         wait_until(lambda: stage.hears(bob, 5), 5, "the route")
         assert not stage.hears(bob, 4)
+
+
+# ---- one session a device in all gateways ----
+
+def test_news_of_a_login_elsewhere_ends_an_older_session_and_no_younger_one(stage):
+    """Another gateway's clock is not ours, and what it sends may be held up on its way."""
+    other, numbers = Bus(stage.cluster, "gateway", {}), iter(range(1, 1000))
+
+    def says(login_ago_ms=None, held_up_ms=0):
+        m = stage.pb.PresenceEvents(gateway="another", number=next(numbers), sent_at=int(time.monotonic() * 1000) + 5_000_000 - held_up_ms)
+        if login_ago_ms is not None:
+            m.events.add(user="bob", device="test", up=True, login=True, at=m.sent_at - login_ago_ms)
+        other.publish("pgn.prs.events", m)
+        other.flush()
+    says()
+    stage.groups = [GROUP]
+    seqs = iter(range(1, 1000))
+    with Client(stage.cluster.ws_url, "token") as bob:
+        wait_until(lambda: stage.hears(bob, next(seqs)), 5, "the route")
+        time.sleep(0.5)  # older than the doubt there always is
+        says(login_ago_ms=10_000)
+        says(login_ago_ms=50, held_up_ms=10_000)
+        assert stage.hears(bob, next(seqs)) and not bob.closed
+
+        def ended():
+            says(login_ago_ms=0)
+            return bob.closed
+        wait_until(ended, 5, "the session to be old enough to end")
+        assert bob.wait_event("bye")["code"] == "replaced"
+    other.close()

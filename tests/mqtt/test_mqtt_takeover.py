@@ -1,6 +1,7 @@
 """One session a client identifier in the whole cluster: who comes to another gateway takes it along, and the older connection harms nothing."""
 import time
 
+from cluster import wait_until
 from raw import SESSION_EXPIRY
 
 KEEP = {"clean": False, "properties": [(SESSION_EXPIRY, 600)]}
@@ -31,6 +32,7 @@ def test_an_older_connection_that_was_not_told_does_not_undo_the_session(two):
     (bob, carol), alice = two.add("bob", "carol"), two.native("alice")
     first = come(two, "gateway2", bob)
     assert first.subscribe(f"inbox/u/{carol}") == [1]
+    saved = two.cluster.metrics("gateway2")["pigeon_gateway_mqtt_saved_total"]
     two.cluster.pause("gateway2")
     first.cut()
     second = come(two, "gateway", bob)
@@ -39,7 +41,8 @@ def test_an_older_connection_that_was_not_told_does_not_undo_the_session(two):
     second.disconnect()
     time.sleep(0.3)  # what it leaves is stored before the older one says what it would leave
     two.cluster.resume("gateway2")
-    time.sleep(1)
+    wait_until(lambda: two.cluster.metrics("gateway2")["pigeon_gateway_sessions"] == 0, 10, "the older connection to end")
+    wait_until(lambda: two.cluster.metrics("gateway2")["pigeon_gateway_mqtt_saved_total"] > saved, 10, "what it says at its end")
     alice.send(bob, "while away")
     third = come(two, "gateway", bob)
     assert third.hello.present == 1
