@@ -274,18 +274,18 @@ static void fill_commit(struct msg_batch *b, const struct msg_item *item, struct
         out->refusal = refusal_of(item, b->arena);
 }
 
-Pigeon__CommitBatch *msg_batch_commit(struct msg_batch *b, size_t from, size_t to)
+Pigeon__CommitBatch *msg_batch_commit(struct msg_batch *b, size_t count)
 {
     struct subjects t;
-    if (b->refused == b->count || from >= to)
+    if (b->refused == b->count || count == 0)
         return NULL;
     Pigeon__CommitBatch *out = pgn_arena_alloc(b->arena, sizeof *out);
-    Pigeon__CommitItem *items = pgn_arena_alloc(b->arena, (to - from) * sizeof *items);
+    Pigeon__CommitItem *items = pgn_arena_alloc(b->arena, count * sizeof *items);
     pigeon__commit_batch__init(out);
     out->batch = b->in->batch;
-    out->items = pgn_arena_alloc(b->arena, (to - from) * sizeof *out->items);
-    subjects_init(&t, b->arena, to - from);
-    for (size_t i = from; i < to; i++) {
+    out->items = pgn_arena_alloc(b->arena, count * sizeof *out->items);
+    subjects_init(&t, b->arena, count);
+    for (size_t i = 0; i < count; i++) {
         if (b->items[i].error)
             continue;
         Pigeon__CommitItem *item = &items[out->n_items];
@@ -295,6 +295,32 @@ Pigeon__CommitBatch *msg_batch_commit(struct msg_batch *b, size_t from, size_t t
     out->subjects = t.rows;
     out->n_subjects = t.count;
     return out->n_items > 0 ? out : NULL;
+}
+
+/* Behind the n-th item that is not refused. */
+static size_t end_of(const struct msg_batch *b, size_t n)
+{
+    size_t i = 0;
+    for (; i < b->count && n > 0; i++)
+        n -= !b->items[i].error;
+    return i;
+}
+
+bool msg_batch_pack(struct msg_batch *b, uint64_t most, struct pgn_buf *out)
+{
+    size_t items = b->count - b->refused, end;
+    if (items == 0)
+        return false;
+    for (;; items -= items / 2) {
+        end = end_of(b, items);
+        pgn_buf_clear(out);
+        pgn_pb_pack(msg_batch_commit(b, end), out);
+        if (!most || out->len <= most || items == 1)
+            break;
+    }
+    for (size_t i = end; i < b->count; i++)
+        msg_batch_refuse(b, &b->items[i], PGN_E_BUSY, NULL);
+    return true;
 }
 
 Pigeon__BatchResult *msg_batch_refusals(struct msg_batch *b)

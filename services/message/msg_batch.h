@@ -39,8 +39,14 @@ struct msg_batch_limits {
 bool msg_batch_prepare(struct msg_batch *b, const void *data, size_t len, const struct msg_batch_limits *limits) PGN_MUST_USE;
 /* Rules; every item without an error has its policy. */
 void msg_batch_decide(struct msg_batch *b, uint64_t now_ms);
-/* The commit of items [from, to) that are not refused; NULL when there are none. Lives in the arena. */
-Pigeon__CommitBatch *msg_batch_commit(struct msg_batch *b, size_t from, size_t to);
+/* The commit of the first `count` items, without those that are refused; NULL when there are none. Lives in the arena. */
+Pigeon__CommitBatch *msg_batch_commit(struct msg_batch *b, size_t count);
+/*
+ * Packs the commit of all items, or of as many as fit into `most` bytes (0: any number), at least one. The others are answered BUSY: the
+ * gateway sends them again behind these. In a second message they could be stored without the first, or by another storage before it.
+ * False: there is nothing to commit.
+ */
+bool msg_batch_pack(struct msg_batch *b, uint64_t most, struct pgn_buf *out);
 /* The answers to those that are refused; NULL when there are none. */
 Pigeon__BatchResult *msg_batch_refusals(struct msg_batch *b);
 void msg_batch_refuse(struct msg_batch *b, struct msg_item *item, int error, const char *text);

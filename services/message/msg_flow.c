@@ -22,22 +22,13 @@ struct flow {
 
 /* ---- the end: answers and the commit ---- */
 
-/* Publishes the commit of items [from, to); what is too large for NATS goes in halves, in order. */
-static int pass_on(struct flow *f, size_t from, size_t to)
+static int pass_on(struct flow *f)
 {
     struct msg_service *s = f->service;
-    Pigeon__CommitBatch *commit = msg_batch_commit(&f->batch, from, to);
-    if (!commit)
+    if (!msg_batch_pack(&f->batch, pgn_bus_max_payload(s->bus), &s->out))
         return 0;
-    pgn_buf_clear(&s->out);
-    pgn_pb_pack(commit, &s->out);
     PGN_FAULT_POINT("message-before-commit");
-    int e = pgn_bus_publish(s->bus, PGN_SUBJ_COMMIT, f->reply, s->out.data, s->out.len);
-    if (e != PGN_E_TOO_LARGE || to - from < 2)
-        return e;
-    size_t middle = from + (to - from) / 2;
-    e = pass_on(f, from, middle);
-    return e ? e : pass_on(f, middle, to);
+    return pgn_bus_publish(s->bus, PGN_SUBJ_COMMIT, f->reply, s->out.data, s->out.len);
 }
 
 static void refuse_rest(struct flow *f, int error, uint64_t retry_after_ms)
@@ -68,12 +59,12 @@ static void flow_free(struct flow *f)
 
 static void finish(struct flow *f)
 {
+    int e = pass_on(f);
     Pigeon__BatchResult *refusals = msg_batch_refusals(&f->batch);
     if (refusals)
         msg_publish(f->service, f->reply, refusals);
     MSG_COUNT(ITEMS_REFUSED, f->batch.refused);
     size_t passed = f->batch.count - f->batch.refused;
-    int e = pass_on(f, 0, f->batch.count);
     if (e) {
         pgn_log_limited(PGN_WARN, 5000, "a batch could not be passed on: %s", pgn_error_info(e)->text);
         passed = 0; /* the gateway asks again */

@@ -133,7 +133,7 @@ static void test_a_direct_send(void **state)
     give_policies(&b, 0);
     msg_batch_decide(&b, NOW);
     assert_null(msg_batch_refusals(&b));
-    Pigeon__CommitBatch *c = msg_batch_commit(&b, 0, 1);
+    Pigeon__CommitBatch *c = msg_batch_commit(&b, 1);
     assert_int_equal(c->batch, 77);
     assert_int_equal(c->n_items, 1);
     assert_int_equal(c->items[0]->index, 9);
@@ -156,7 +156,7 @@ static void test_subjects_are_shared(void **state)
     (void)state;
     give_policies(&b, 0);
     msg_batch_decide(&b, NOW);
-    Pigeon__CommitBatch *c = msg_batch_commit(&b, 0, 4);
+    Pigeon__CommitBatch *c = msg_batch_commit(&b, 4);
     assert_int_equal(c->n_items, 4);
     assert_int_equal(c->n_subjects, 3);
     assert_string_equal(c->subjects[c->items[0]->subjects[0]], "conv." GROUP);
@@ -172,13 +172,13 @@ static void test_marks_of_large_groups_stay_at_home(void **state)
     (void)state;
     give_policies(&b, 98);
     msg_batch_decide(&b, NOW);
-    Pigeon__CommitBatch *c = msg_batch_commit(&b, 0, 1);
+    Pigeon__CommitBatch *c = msg_batch_commit(&b, 1);
     assert_string_equal(c->subjects[c->items[0]->subjects[0]], "conv." GROUP);
     msg_batch_release(&b);
     b = prepare(items, 1);
     give_policies(&b, 99);
     msg_batch_decide(&b, NOW);
-    c = msg_batch_commit(&b, 0, 1);
+    c = msg_batch_commit(&b, 1);
     assert_string_equal(c->subjects[c->items[0]->subjects[0]], "user.alice");
     msg_batch_release(&b);
 }
@@ -198,7 +198,7 @@ static void test_refusals_and_the_rest(void **state)
     assert_int_equal(r->results[0]->error, PGN_E_INVALID);
     assert_int_equal(r->results[1]->error, PGN_E_UNAUTHENTICATED);
     assert_int_equal(r->results[2]->error, PGN_E_INVALID);
-    Pigeon__CommitBatch *c = msg_batch_commit(&b, 0, 6);
+    Pigeon__CommitBatch *c = msg_batch_commit(&b, 6);
     assert_int_equal(c->n_items, 3);
     assert_int_equal(c->items[0]->index, 1);
     assert_null(c->items[0]->refusal);
@@ -206,8 +206,46 @@ static void test_refusals_and_the_rest(void **state)
     assert_int_equal(c->items[1]->refusal->error, PGN_E_FORBIDDEN);
     assert_string_equal(c->items[1]->refusal->text, "not a member of " GROUP);
     assert_int_equal(c->items[2]->refusal->error, PGN_E_FORBIDDEN);
-    assert_null(msg_batch_commit(&b, 2, 5)); /* only refused ones */
     msg_batch_release(&b);
+}
+
+/* What does not fit is answered, never sent in a second message. */
+static void test_what_does_not_fit_goes_again(void **state)
+{
+    enum { FEW = 7 };
+    size_t whole = 0;
+    (void)state;
+    for (uint64_t most = 0; most < 1500; most += 7) {
+        Pigeon__BatchItem *items[FEW];
+        struct pgn_buf out = {0};
+        size_t busy = 0;
+        for (uint32_t i = 0; i < FEW; i++)
+            items[i] = send_to(i + 1, "alice", GROUP, i % 3 == 0 ? "" : "some text"); /* each third is refused by its form */
+        struct msg_batch b = prepare(items, FEW);
+        give_policies(&b, 0);
+        msg_batch_decide(&b, NOW);
+        assert_true(msg_batch_pack(&b, most, &out));
+        Pigeon__CommitBatch *c = pigeon__commit_batch__unpack(NULL, out.len, out.data);
+        assert_non_null(c);
+        if (most == 0)
+            whole = out.len;
+        assert_true(most == 0 || c->n_items == 1 || out.len <= most);
+        for (size_t i = 0; i < FEW; i++)
+            busy += b.items[i].error == PGN_E_BUSY;
+        assert_int_equal(c->n_items + busy, 4);
+        for (size_t i = 0, k = 0; i < FEW; i++) { /* the first ones, in order */
+            if (i % 3 == 0)
+                assert_int_equal(b.items[i].error, PGN_E_INVALID);
+            else if (k < c->n_items)
+                assert_int_equal(c->items[k++]->index, i + 1);
+            else
+                assert_int_equal(b.items[i].error, PGN_E_BUSY);
+        }
+        assert_int_equal(busy == 0, most == 0 || most >= whole);
+        pigeon__commit_batch__free_unpacked(c, NULL);
+        pgn_buf_release(&out);
+        msg_batch_release(&b);
+    }
 }
 
 static void test_operations(void **state)
@@ -237,7 +275,7 @@ static void test_operations(void **state)
     struct msg_batch b = prepare(items, 3);
     give_policies(&b, 0);
     msg_batch_decide(&b, NOW);
-    Pigeon__CommitBatch *c = msg_batch_commit(&b, 0, 3);
+    Pigeon__CommitBatch *c = msg_batch_commit(&b, 3);
     assert_int_equal(c->n_items, 3);
     assert_int_equal(c->items[0]->append->operation->op, PIGEON__OP__recall);
     assert_true(c->items[0]->append->own_target);
@@ -303,7 +341,7 @@ static void test_malformed(void **state)
     b = prepare(items, 1);
     assert_int_equal(b.items[0].error, PGN_E_INVALID);
     b = prepare(items, 0);
-    assert_null(msg_batch_commit(&b, 0, 0));
+    assert_null(msg_batch_commit(&b, 0));
 }
 
 /* Not an assertion about machines: printed, and only an absurd figure fails. */
@@ -334,7 +372,7 @@ static void test_what_an_item_costs(void **state)
             msg_policy_ref(b.items[i].want.policy);
         }
         msg_batch_decide(&b, NOW);
-        Pigeon__CommitBatch *c = msg_batch_commit(&b, 0, b.count);
+        Pigeon__CommitBatch *c = msg_batch_commit(&b, b.count);
         assert_int_equal(c->n_items, ITEMS);
         pgn_buf_clear(&out);
         pgn_pb_pack(c, &out);
@@ -358,6 +396,7 @@ int main(void)
         T(test_subjects_are_shared),
         T(test_marks_of_large_groups_stay_at_home),
         T(test_refusals_and_the_rest),
+        T(test_what_does_not_fit_goes_again),
         T(test_operations),
         T(test_bodies),
         T(test_malformed),

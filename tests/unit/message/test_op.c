@@ -82,6 +82,11 @@ bool pgn_bus_connected(const struct pgn_bus *bus)
     return bus != NULL;
 }
 
+uint64_t pgn_bus_max_payload(const struct pgn_bus *bus)
+{
+    return bus != NULL;
+}
+
 size_t pgn_bus_pending(const struct pgn_bus *bus)
 {
     return bus != NULL;
