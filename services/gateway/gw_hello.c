@@ -184,7 +184,7 @@ void gw_hello_accept(struct gw_conn *c, const struct gw_hello_token *token, cons
         return;
     }
     if (!known)
-        gw_user_set_groups(c->user, s);
+        (void)gw_user_set_groups(c->user, s);
     /* Only from now on is the session heard of: what happened between storage's answer and the subscription shows asking again. */
     gw_hello_check_one(c);
     gw_conn_move(c, GW_LIVE);
@@ -219,6 +219,17 @@ static void finish_hello(struct gateway *gw, const struct entry *e, const struct
 
 /* ---- answers to re-checks ---- */
 
+/*
+ * Groups that were not followed: what was published of them until now the user's clients have to sync. Up to which commit that is, tells
+ * the next answer, which is asked for behind the subscriptions.
+ */
+static void found_groups(struct gw_conn *c)
+{
+    for (struct gw_conn *o = c->user->conns; o; o = o->next_of_user)
+        gw_event_lost_for(o);
+    gw_hello_check_one(c);
+}
+
 static void finish_again(struct gateway *gw, const struct entry *e, const Pigeon__Session *s)
 {
     struct gw_conn *c = gw_conn_find(gw, e->slot, e->generation);
@@ -231,8 +242,8 @@ static void finish_again(struct gateway *gw, const struct entry *e, const Pigeon
     }
     if (c->user->routes_clock != e->routes_clock)
         gw_hello_check_one(c); /* the answer may be older than what the events told */
-    else
-        gw_user_set_groups(c->user, s);
+    else if (gw_user_set_groups(c->user, s))
+        found_groups(c);
 }
 
 /* The next connection to check again: those that were named, then all. */

@@ -133,11 +133,16 @@ static bool stands_in(const char *conv, char *const *convs, size_t count)
     return false;
 }
 
-void gw_user_set_groups(struct gw_user *u, const Pigeon__Session *s)
+bool gw_user_set_groups(struct gw_user *u, const Pigeon__Session *s)
 {
+    bool more = false;
     for (uint32_t i = u->groups.count; i-- > 0;)
         if (!stands_in(gw_topic_id(u->groups.refs[i].topic), s->groups, s->n_groups))
             gw_topic_leave(u->groups.refs[i].topic, &u->groups);
-    for (size_t i = 0; i < s->n_groups; i++)
+    for (size_t i = 0; i < s->n_groups; i++) {
+        uint32_t before = u->groups.count;
         gw_user_join(u, s->groups[i], i < s->n_first_seqs ? s->first_seqs[i] : 0);
+        more |= u->groups.count > before;
+    }
+    return more;
 }

@@ -28,8 +28,8 @@ struct gw_conn *gw_user_device(const struct gw_user *u, const char *device); /* 
 int gw_user_attach(struct gateway *gw, struct gw_conn *c, const char *id) PGN_MUST_USE;
 void gw_user_detach(struct gw_conn *c); /* harmless when it has no user; may free the user */
 
-/* Follows the session's groups and no others. */
-void gw_user_set_groups(struct gw_user *u, const Pigeon__Session *s);
+/* Follows the session's groups and no others. True: there are some that it did not follow before. */
+bool gw_user_set_groups(struct gw_user *u, const Pigeon__Session *s);
 /*
  * Follows a group. Storage may have answered before it published what it had committed until then: a message below first_seq, from
  * before the user was a member, can still come and is not pushed.

@@ -49,6 +49,7 @@ class Stage:
         self.pb = schema(folder)
         self.cluster = Cluster(folder, services=("gateway",))
         self.cluster.start("nats")
+        self.commit = 10
         self.checks, self.groups, self.first_seq, self.before_check, self.on_op = 0, [], 1, None, None
         self.storage = Bus(self.cluster, "storage", {"pgn.sto.check": self.session})
         self.message = Bus(self.cluster, "message", {"pgn.msg.op": self.op})
@@ -57,7 +58,7 @@ class Stage:
     def session(self, data, reply):
         request = self.pb.SessionRequest.FromString(data)
         answer = self.pb.Reply()
-        answer.checked.epoch, answer.checked.commit = "e1", 10
+        answer.checked.epoch, answer.checked.commit = "e1", self.commit
         if request.check.hashes:
             self.checks += 1
             for _ in request.check.hashes:
@@ -135,6 +136,25 @@ def test_who_is_invited_between_the_check_and_the_subscription_hears_the_group(s
     with Client(stage.cluster.ws_url, "token") as bob:
         seqs = iter(range(1, 1000))
         wait_until(lambda: stage.hears(bob, next(seqs)), 5, "the route to come")
+
+
+def test_who_is_found_in_a_group_only_after_his_sync_is_told_to_sync_again(stage):
+    """The news of it were lost; he synced before storage was asked about the sessions, and something came in between (seed 24827)."""
+    def sync(_request, reply):
+        answer = stage.pb.Reply()
+        answer.ok.sync.cursor = str(stage.commit)
+        stage.message.publish(reply, answer)
+
+    def synced_just_before():
+        stage.before_check = None
+        bob.sync()
+        stage.commit = 12
+    stage.on_op = sync
+    with Client(stage.cluster.ws_url, "token") as bob:
+        wait_until(lambda: stage.checks >= 2, 5, "the gateway to ask again")
+        stage.groups, stage.before_check = [GROUP], synced_just_before
+        stage.storage.publish("pgn.up.store", stage.pb.StoreUp(epoch="e1", commit=10))
+        wait_until(lambda: bob.call("ping").get("cursor") == "12", 5, "a ping's answer that makes him sync")
 
 
 def test_a_sync_answer_that_is_older_than_a_kick_does_not_undo_it(stage):
