@@ -96,7 +96,7 @@ def pytest(name, profile, paths, before=(), options=()):
 def sim():
     """Each planted fault is found, the seeds that once found something, and some hundred more; with sanitizers."""
     build = ["make", "-s", "CI=1", "PROFILE=asan", f"-j{JOBS}", "build/asan/pigeon-sim"]
-    run = ["sh", "-c", "status=0; for a in --self-test '--file tests/sim/seeds.txt' '--seeds 100'; do build/asan/pigeon-sim $a || status=1; done; exit $status"]
+    run = ["sh", "-c", "status=0; for a in --self-test '--file tests/sim/seeds.txt' '--seeds 300'; do build/asan/pigeon-sim $a || status=1; done; exit $status"]
     return Suite("sim-asan", [build, run], read_line, env={"ASAN_OPTIONS": "detect_leaks=0"}, timeout=900)
 
 
