@@ -346,10 +346,15 @@ static void lost(struct gw_conn *c)
         gw_mqtt_lost(c); /* its client cannot sync */
 }
 
-void gw_event_lost_for(struct gw_conn *c)
+void gw_event_lost_for(const struct gw_user *u, const struct gw_conn *but)
 {
-    c->lost = ++c->gw->loss_clock;
-    lost(c);
+    u->gw->loss_clock++;
+    for (struct gw_conn *c = u->conns; c; c = c->next_of_user) {
+        if (c == but)
+            continue;
+        c->lost = u->gw->loss_clock;
+        lost(c);
+    }
 }
 
 void gw_event_loss(struct gateway *gw)

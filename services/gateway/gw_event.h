@@ -13,8 +13,8 @@ void gw_event_stop(struct gateway *gw);
 
 /* Something may have been lost for everybody: until their next sync, pings answer the newest commit number. */
 void gw_event_loss(struct gateway *gw);
-/* The same for one connection. */
-void gw_event_lost_for(struct gw_conn *c);
+/* The same for one user's connections, but one (NULL: all). */
+void gw_event_lost_for(const struct gw_user *u, const struct gw_conn *but);
 /* What storage says of itself. Another epoch than before is a loss. */
 void gw_event_store(struct gateway *gw, const char *epoch, uint64_t commit);
 

@@ -225,8 +225,7 @@ static void finish_hello(struct gateway *gw, const struct entry *e, const struct
  */
 static void found_groups(struct gw_conn *c)
 {
-    for (struct gw_conn *o = c->user->conns; o; o = o->next_of_user)
-        gw_event_lost_for(o);
+    gw_event_lost_for(c->user, NULL);
     gw_hello_check_one(c);
 }
 

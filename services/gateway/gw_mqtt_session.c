@@ -113,35 +113,41 @@ static void pack_state(const struct gw_conn *c, struct pgn_buf *out)
     free(list);
 }
 
+/* Stores s with the state of the session, as this connection's. */
+static void put(struct gw_conn *c, Pigeon__MqttSession *s, pgn_rpc_done *done, struct asked *asked)
+{
+    Pigeon__MqttRequest q = PIGEON__MQTT_REQUEST__INIT;
+    struct pgn_buf state = {0};
+    pack_state(c, &state);
+    s->holder = holder_of(c);
+    s->state = (ProtobufCBinaryData){state.len, state.data};
+    q.what_case = PIGEON__MQTT_REQUEST__WHAT_PUT;
+    q.put = s;
+    c->mqtt->stored = true;
+    gw_count(GW_M_MQTT_SAVED, 1);
+    call(c->gw, &q, done, asked);
+    pgn_buf_release(&state);
+}
+
 /* connected: it does not run out until its connection has ended; the first one takes it from whichever connection had it. */
 static void save(struct gw_conn *c, bool connected, uint32_t number, gw_mqtt_saved *done)
 {
     struct gw_mqtt *m = c->mqtt;
-    Pigeon__MqttRequest q = PIGEON__MQTT_REQUEST__INIT;
     Pigeon__MqttSession s = PIGEON__MQTT_SESSION__INIT;
-    struct pgn_buf state = {0};
     char cursor[GW_CURSOR_BYTES] = "0";
     uint64_t at = gw_mqtt_cursor(m);
     if (at)
         gw_ops_cursor(at, cursor);
-    pack_state(c, &state);
     s.user = c->user->id;
     s.device = c->device;
-    s.holder = holder_of(c);
     s.begin = connected && !m->taken;
     s.cursor = cursor;
     s.expires_at = connected || m->expiry_s == GW_MQTT_NEVER ? 0 : pgn_wall_ms() + (uint64_t)m->expiry_s * 1000;
-    s.state = (ProtobufCBinaryData){state.len, state.data};
-    q.what_case = PIGEON__MQTT_REQUEST__WHAT_PUT;
-    q.put = &s;
     struct asked *a = asked_new(c);
     a->number = number;
     a->done = done;
-    m->stored = true;
     m->moved = false;
-    gw_count(GW_M_MQTT_SAVED, 1);
-    call(c->gw, &q, on_saved, a);
-    pgn_buf_release(&state);
+    put(c, &s, on_saved, a);
 }
 
 void gw_mqtt_session_save(struct gw_conn *c, uint32_t number, gw_mqtt_saved *done)
@@ -229,9 +235,7 @@ static void on_begun(void *ctx, const struct pgn_rpc_result *r)
 static void begin_new(struct gw_conn *c, char *user, char *device)
 {
     struct gw_mqtt *m = c->mqtt;
-    Pigeon__MqttRequest q = PIGEON__MQTT_REQUEST__INIT;
     Pigeon__MqttSession s = PIGEON__MQTT_SESSION__INIT;
-    struct pgn_buf state = {0};
     pgn_random(m->life, sizeof m->life);
     if (!gw_mqtt_persistent(m)) {
         if (m->clean)
@@ -240,18 +244,10 @@ static void begin_new(struct gw_conn *c, char *user, char *device)
             go_on(c);
         return;
     }
-    pack_state(c, &state);
     s.user = user;
     s.device = device;
-    s.holder = holder_of(c);
     s.begin = true;
-    s.state = (ProtobufCBinaryData){state.len, state.data};
-    q.what_case = PIGEON__MQTT_REQUEST__WHAT_PUT;
-    q.put = &s;
-    m->stored = true;
-    gw_count(GW_M_MQTT_SAVED, 1);
-    call(c->gw, &q, on_begun, asked_new(c));
-    pgn_buf_release(&state);
+    put(c, &s, on_begun, asked_new(c));
 }
 
 static void take_filter(struct gw_mqtt *m, const Pigeon__MqttFilter *f)

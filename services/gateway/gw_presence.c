@@ -14,9 +14,8 @@ enum {
     GATHER_MS = 100,
     HEARTBEAT_MS = 1000,
     CHUNK_BYTES = 65536,
-    PEER_MS = 60000,       /* of silence, then a gateway is forgotten */
-    NEWS_MS = 200,         /* from one gateway to another, on a bus that works */
-    PENDING_MAX = 1 << 20, /* while the bus is away; then a snapshot is due anyway */
+    PEER_MS = 60000, /* of silence, then a gateway is forgotten */
+    NEWS_MS = 200,   /* from one gateway to another, on a bus that works */
 };
 
 static void append_event(struct pgn_buf *out, const struct gw_conn *c, bool up, bool login)
@@ -67,10 +66,6 @@ static void on_timer(struct pgn_timer *t)
 void gw_presence_note(const struct gw_conn *c, bool up)
 {
     struct gateway *gw = c->gw;
-    if (gw->presence_events.len > PENDING_MAX) {
-        pgn_buf_release(&gw->presence_events);
-        gw->presence_number++;
-    }
     if (!gw->presence_events.len)
         pgn_timer_start(gw->loop, &gw->presence_timer, GATHER_MS);
     append_event(&gw->presence_events, c, up, up);

@@ -40,9 +40,7 @@ static bool only_reads(Pigeon__ClientFrame__OpCase kind)
 static void join_synced(const struct gw_conn *c, const Pigeon__ConvState *s)
 {
     gw_user_join(c->user, s->conv, s->last_seq + 1);
-    for (struct gw_conn *o = c->user->conns; o; o = o->next_of_user)
-        if (o != c)
-            gw_event_lost_for(o);
+    gw_event_lost_for(c->user, c);
 }
 
 /* A sync answer tells the client's cursor, and in which groups the user is: what was missed before is mended by it. */

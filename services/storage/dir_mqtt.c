@@ -38,9 +38,11 @@ static int find(struct sto_asking *a, const Pigeon__MqttSession *in, Pigeon__Mqt
 static int held(struct sto_asking *a, const Pigeon__MqttSession *in)
 {
     Pigeon__MqttSession there = PIGEON__MQTT_SESSION__INIT;
-    int error = in->holder && !in->begin ? find(a, in, &there) : 0;
 
-    if (error || !in->holder || in->begin)
+    if (!in->holder || in->begin)
+        return 0;
+    int error = find(a, in, &there);
+    if (error)
         return error;
     const Pigeon__MqttState *state = PGN_PB_UNPACK(Pigeon__MqttState, pigeon__mqtt_state, a->arena, there.state.data, there.state.len);
 
