@@ -3,8 +3,8 @@
 # and the configurations of NATS, Redis, Nginx and the supervisor (anew each time).
 #   PIGEON_DATA, PIGEON_HTTP_PORT, PIGEON_BASE_PORT (first of 16 loopback ports), PIGEON_BUILD
 #   PIGEON_MQTT_PORT: port of MQTT clients (1883; 0: none; none in a cluster)
-#   PIGEON_TLS_PORT, PIGEON_MQTTS_PORT: ports where the gateway itself ends TLS (off when empty or 0), with PIGEON_TLS_CERTIFICATE and
-#   PIGEON_TLS_KEY (PEM files; when missing a self-signed one is made). docs/TLS.md
+#   PIGEON_HTTPS_PORT: port where Nginx ends TLS; PIGEON_TLS_PORT, PIGEON_MQTTS_PORT: ports where the gateway itself does (off when empty
+#   or 0); with PIGEON_TLS_CERTIFICATE and PIGEON_TLS_KEY (PEM files; when missing a self-signed one is made). docs/TLS.md
 #   PIGEON_PROFILE: one of deploy/profiles, or none; else the one that fits this Raspberry Pi. docs/PI.md
 # For a node of a cluster (deploy/cluster.sh sets these):
 #   PIGEON_SERVICES, PIGEON_SERVERS (what runs here), PIGEON_CLUSTER_NAME, PIGEON_CLUSTER_ADDRESS (NATS and Redis listen there),
@@ -25,18 +25,20 @@ for d in secrets run run/sv run/nginx log files store backups; do mkdir -p "$dat
 base=$(kept BASE_PORT)
 base=${base:-${PIGEON_BASE_PORT:-$((10000 + http_port % 1400 * 16))}}
 address=${PIGEON_CLUSTER_ADDRESS:-127.0.0.1}
-# Ports that pass Nginx by: chosen by the environment, then kept; 0 turns one off again.
+# Further ports: chosen by the environment, then kept; 0 turns one off again.
 gateway_env=
-direct_port() { # KEPT-NAME VALUE-FROM-ENVIRONMENT SETTING
+further_port() { # KEPT-NAME VALUE-FROM-ENVIRONMENT [SETTING of the gateway, when it passes Nginx by]
     port=${2:-$(kept "$1")}
-    case $port in '' | 0) port= ;; *[!0-9]*) fail "PIGEON_$1 is \"$port\": write a port number, or 0 for none" ;; *) gateway_env="$gateway_env $3=$port" ;; esac
+    case $port in '' | 0) port= ;; *[!0-9]*) fail "PIGEON_$1 is \"$port\": write a port number, or 0 for none" ;; esac
+    [ -z "$port" ] || [ -z "${3:-}" ] || gateway_env="$gateway_env $3=$port"
 }
 mqtt_default=1883
 [ -z "${PIGEON_CLUSTER_NAME:-}" ] || mqtt_default=0
 mqtt_kept=$(kept MQTT_PORT)
-direct_port MQTT_PORT "${PIGEON_MQTT_PORT:-${PIGEON_GATEWAY_MQTT_PORT:-${mqtt_kept:-$mqtt_default}}}" PIGEON_GATEWAY_MQTT_PORT && mqtt_port=$port
-direct_port TLS_PORT "${PIGEON_TLS_PORT:-}" PIGEON_GATEWAY_TLS_PORT && tls_port=$port
-direct_port MQTTS_PORT "${PIGEON_MQTTS_PORT:-}" PIGEON_GATEWAY_MQTT_TLS_PORT && mqtts_port=$port
+further_port MQTT_PORT "${PIGEON_MQTT_PORT:-${PIGEON_GATEWAY_MQTT_PORT:-${mqtt_kept:-$mqtt_default}}}" PIGEON_GATEWAY_MQTT_PORT && mqtt_port=$port
+further_port TLS_PORT "${PIGEON_TLS_PORT:-}" PIGEON_GATEWAY_TLS_PORT && tls_port=$port
+further_port MQTTS_PORT "${PIGEON_MQTTS_PORT:-}" PIGEON_GATEWAY_MQTT_TLS_PORT && mqtts_port=$port
+further_port HTTPS_PORT "${PIGEON_HTTPS_PORT:-}" && https_port=$port
 certificate=${PIGEON_TLS_CERTIFICATE:-$(kept TLS_CERTIFICATE)} key=${PIGEON_TLS_KEY:-$(kept TLS_KEY)}
 
 # What the machine bears: a profile's YAML goes into pigeon.yaml when that is made, the rest of it (its .env) counts at each start.
@@ -52,7 +54,8 @@ if [ "$profile" != none ]; then
         fail "there is no profile \"$profile\": $(cd "$root/deploy/profiles" && echo *.env | sed 's/\.env//g'), or none"
     . "$root/deploy/profiles/$profile.env"
 fi
-printf 'PROFILE=%s\nBASE_PORT=%s\nHTTP_PORT=%s\nMQTT_PORT=%s\nTLS_PORT=%s\nMQTTS_PORT=%s\nTLS_CERTIFICATE=%s\nTLS_KEY=%s\n' "$profile" "$base" "$http_port" "${mqtt_port:-0}" "$tls_port" "$mqtts_port" "$certificate" "$key" >"$data/run/ports"
+printf '%s\n' "PROFILE=$profile" "BASE_PORT=$base" "HTTP_PORT=$http_port" "HTTPS_PORT=$https_port" "MQTT_PORT=${mqtt_port:-0}" "TLS_PORT=$tls_port" "MQTTS_PORT=$mqtts_port" \
+    "TLS_CERTIFICATE=$certificate" "TLS_KEY=$key" >"$data/run/ports"
 nats_port=$base redis_port=$((base + 1)) gateway_port=$((base + 2)) api_port=$((base + 3))
 
 secret() { # NAME: makes it when missing
@@ -62,7 +65,7 @@ secret() { # NAME: makes it when missing
 for s in gateway message presence storage api cli; do secret "nats-$s" >/dev/null; done
 for s in presence api; do secret "redis-$s" >/dev/null; done
 
-if [ -n "$tls_port$mqtts_port" ]; then
+if [ -n "$tls_port$mqtts_port$https_port" ]; then
     secret tls-tickets >/dev/null
     if [ -z "$certificate$key" ]; then
         certificate=$data/tls/certificate.pem key=$data/tls/key.pem
@@ -74,7 +77,7 @@ if [ -n "$tls_port$mqtts_port" ]; then
         fi
     fi
     [ -r "$certificate" ] && [ -r "$key" ] || fail "PIGEON_TLS_CERTIFICATE=$certificate and PIGEON_TLS_KEY=$key must both name files that can be read"
-    gateway_env="$gateway_env PIGEON_GATEWAY_TLS_CERTIFICATE=\"$certificate\" PIGEON_GATEWAY_TLS_KEY=\"$key\""
+    [ -z "$tls_port$mqtts_port" ] || gateway_env="$gateway_env PIGEON_GATEWAY_TLS_CERTIFICATE=\"$certificate\" PIGEON_GATEWAY_TLS_KEY=\"$key\""
 fi
 [ -z "$gateway_env" ] || gateway_env="env PIGEON_GATEWAY_DIRECT_ADDRESS=${PIGEON_GATEWAY_DIRECT_ADDRESS:-0.0.0.0}$gateway_env"
 
@@ -136,6 +139,9 @@ proxy=
 [ -z "${PIGEON_CLUSTER_PROXY:-}" ] || proxy="set_real_ip_from $PIGEON_CLUSTER_PROXY; real_ip_header X-Forwarded-For;"
 gateway_wait=2h
 [ -z "$many" ] || gateway_wait=${PIGEON_CLUSTER_WAIT:-15s}
+# Whoever comes without TLS is sent to it; readiness is asked from this machine.
+https=
+[ -z "$https_port" ] || https="listen $https_port ssl backlog=4096 sndbuf=128k; ssl_certificate \"$certificate\"; ssl_certificate_key \"$key\"; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:2m; if (\$plain) { return 308 https://\$host:$https_port\$request_uri; }"
 user_line=
 [ "$(id -u)" -ne 0 ] || user_line="user $(id -un) $(id -gn);"
 files=$(ulimit -Hn)
@@ -144,7 +150,7 @@ file_bytes=${PIGEON_LIMITS_FILE_BYTES:-$(sed -n 's/^ *file_bytes: *\([0-9]*\).*/
 render() { # TEMPLATE FILE
     sed -e "s|@DATA@|$data|g" -e "s|@HTTP_PORT@|$http_port|g" -e "s|@NATS_PORT@|$nats_port|g" -e "s|@REDIS_PORT@|$redis_port|g" \
         -e "s|@ADDRESS@|$address|g" -e "s|@NODE_NAME@|${PIGEON_CLUSTER_NAME:-pigeon}|g" \
-        -e "s|@GATEWAYS@|$gateway_servers|" -e "s|@APIS@|$api_servers|" -e "s|@PROXY@|$proxy|" -e "s|@NEXT@|$next|" -e "s|@GATEWAY_WAIT@|$gateway_wait|" -e "s|@WEB@|${PIGEON_WEB:-$root/clients/web/dist}|g" \
+        -e "s|@GATEWAYS@|$gateway_servers|" -e "s|@APIS@|$api_servers|" -e "s|@PROXY@|$proxy|" -e "s|@HTTPS@|$https|" -e "s|@NEXT@|$next|" -e "s|@GATEWAY_WAIT@|$gateway_wait|" -e "s|@WEB@|${PIGEON_WEB:-$root/clients/web/dist}|g" \
         -e "s|@REDIS_MEMORY@|$redis_memory|" -e "s|@NATS_PENDING@|$nats_pending|" -e "s|@USER_LINE@|$user_line|" -e "s|@FILES@|$files|" -e "s|@FILE_BYTES@|${file_bytes:-52428800}|" \
         -e "s|@NATS_GATEWAY@|$(secret nats-gateway)|" -e "s|@NATS_MESSAGE@|$(secret nats-message)|" \
         -e "s|@NATS_PRESENCE@|$(secret nats-presence)|" -e "s|@NATS_STORAGE@|$(secret nats-storage)|" \

@@ -4,7 +4,7 @@
 ## make up              installs what is missing, builds, starts Pigeon, waits until it is ready
 ##                      PIGEON_HTTP_PORT=8080 PIGEON_MQTT_PORT=1883 (0: none) PIGEON_DATA=./var; other PIGEON_* settings: docs/CONFIG.md
 ##                      PIGEON_PROFILE=pi4-2gb|pi4-4gb|pi4-8gb|pi5|none, else by the machine: docs/PI.md
-##                      TLS at the gateway: PIGEON_TLS_PORT=8443 PIGEON_MQTTS_PORT=8883, docs/TLS.md
+##                      TLS: PIGEON_HTTPS_PORT=8443 (Nginx), PIGEON_TLS_PORT=8444 PIGEON_MQTTS_PORT=8883 (gateway), docs/TLS.md
 up:
 	@deploy/install.sh build web run
 	@echo "Building ..."

@@ -10,7 +10,7 @@ if [ -z "$running" ]; then
     # One clear line for each port that is taken, before anything starts.
     taken=
     wanted=
-    ! has nginx || wanted=$http_port
+    ! has nginx || wanted="$http_port $(kept HTTPS_PORT)"
     mqtt_port=$(kept MQTT_PORT)
     ! has gateway || wanted="$wanted $(printf '%s' "$mqtt_port" | sed 's/^0$//') $(kept TLS_PORT) $(kept MQTTS_PORT)"
     [ -z "$services" ] || wanted="$wanted $(seq "$base" $((base + 8)))"
@@ -21,9 +21,13 @@ if [ -z "$running" ]; then
         fi
     done
     if [ -n "$taken" ]; then
-        case $taken in
-        " $http_port"*) fail "port$taken is in use: choose another with PIGEON_HTTP_PORT=8090 make up" ;;
-        " $mqtt_port"*) fail "port$taken is in use, and wanted for MQTT: choose another with PIGEON_MQTT_PORT=1884 make up, or none with 0" ;;
+        first=${taken# }
+        case ${first%% *} in
+        "$http_port") fail "port$taken is in use: choose another with PIGEON_HTTP_PORT=8090 make up" ;;
+        "$(kept HTTPS_PORT)") fail "port$taken is in use, and wanted for HTTPS: choose another with PIGEON_HTTPS_PORT=8453 make up, or none with 0" ;;
+        "$mqtt_port") fail "port$taken is in use, and wanted for MQTT: choose another with PIGEON_MQTT_PORT=1884 make up, or none with 0" ;;
+        "$(kept TLS_PORT)") fail "port$taken is in use, and wanted for TLS: choose another with PIGEON_TLS_PORT=8444 make up, or none with 0" ;;
+        "$(kept MQTTS_PORT)") fail "port$taken is in use, and wanted for MQTT over TLS: choose another with PIGEON_MQTTS_PORT=8884 make up, or none with 0" ;;
         *) fail "the internal port$taken is in use: choose another block of 16 with PIGEON_BASE_PORT=12000 make up (first start of $data only)" ;;
         esac
     fi
@@ -59,7 +63,12 @@ fi
 [ -z "${PIGEON_CLUSTER_NAME:-}" ] || exit 0 # the cluster says the rest
 export PIGEON_DATA="$data"
 address=$(ip -4 -o addr show scope global 2>/dev/null | awk '{sub(/\/.*/, "", $4); print $4; exit}')
-say "Pigeon is ready:   http://${address:-localhost}:$http_port"
+https_port=$(kept HTTPS_PORT)
+if [ -n "$https_port" ]; then
+    say "Pigeon is ready:   https://${address:-localhost}:$https_port"
+else
+    say "Pigeon is ready:   http://${address:-localhost}:$http_port   (not encrypted; PIGEON_HTTPS_PORT=8443: docs/TLS.md)"
+fi
 case $(kept MQTT_PORT) in '' | 0) ;; *) say "MQTT:              mosquitto_sub -h ${address:-localhost} -p $(kept MQTT_PORT) -u USER -P PASSWORD -q 1 -t 'inbox/#'   (docs/MQTT.md)" ;; esac
 [ -z "$(kept TLS_PORT)" ] || say "TLS:               wss://${address:-localhost}:$(kept TLS_PORT)/v1/ws (docs/TLS.md)"
 [ -z "$(kept MQTTS_PORT)" ] || say "MQTT over TLS:     mqtts://${address:-localhost}:$(kept MQTTS_PORT)"

@@ -2,12 +2,15 @@
 import json
 import os
 import re
+import socket
+import ssl
 import stat
 import subprocess
 import urllib.error
 import urllib.request
 
-from conftest import ROOT, Node
+import pytest
+from conftest import ROOT, Node, free_block
 
 
 def call(node, method, path, body=None, token=None):
@@ -116,6 +119,14 @@ def test_a_busy_mqtt_port_is_one_clear_line(node, tmp_path):
     assert f"port {node.mqtt}" in refused.stderr and "PIGEON_MQTT_PORT" in refused.stderr
 
 
+def test_a_busy_https_port_is_one_clear_line(node, tmp_path):
+    other = Node(tmp_path / "var", 28000)
+    other.env["PIGEON_HTTPS_PORT"] = str(node.http)
+    refused = other.up(check=False)
+    assert refused.returncode == 1
+    assert f"port {node.http}" in refused.stderr and "PIGEON_HTTPS_PORT" in refused.stderr
+
+
 def test_a_bad_port_is_one_clear_line(tmp_path):
     other = Node(tmp_path / "var", 28000)
     other.env["PIGEON_HTTP_PORT"] = "80x"
@@ -137,6 +148,50 @@ def test_down_says_so_and_up_keeps_everything(second):
     again = second.up()
     assert "One-time password" not in again.stdout
     assert "kept" in second.pigeon("user", "list").stdout
+
+
+@pytest.fixture(scope="module", name="encrypted")
+def encrypted_node(tmp_path_factory):
+    n = Node(tmp_path_factory.mktemp("encrypted") / "var", 29000)
+    n.https = free_block(1, n.http + 1)
+    n.env["PIGEON_HTTPS_PORT"] = str(n.https)
+    n.first_output = n.up().stdout
+    yield n
+    n.down()
+
+
+def raw(node, port, request, context=None):
+    """The head of the answer to bytes that are sent as they are."""
+    with socket.create_connection(("127.0.0.1", port), 10) as s:
+        if context:
+            s = context.wrap_socket(s, server_hostname="localhost")
+        s.sendall(request.replace("\n", "\r\n").encode())
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            piece = s.recv(4096)
+            assert piece, answer
+            answer += piece
+        return answer.decode("latin-1")
+
+
+def test_https_serves_page_rest_and_socket(encrypted):
+    trusted = ssl.create_default_context(cafile=os.path.join(encrypted.data, "tls/certificate.pem"))  # the self-signed one, by the name localhost
+    assert "https://" in encrypted.first_output and f":{encrypted.https}" in encrypted.first_output
+    with urllib.request.urlopen(f"https://localhost:{encrypted.https}/", timeout=10, context=trusted) as page:
+        assert "<title>" in page.read().decode()
+    with urllib.request.urlopen(f"https://localhost:{encrypted.https}/readyz", timeout=10, context=trusted) as answer:
+        assert answer.status == 200
+    upgrade = (f"GET /v1/ws HTTP/1.1\nHost: localhost:{encrypted.https}\nOrigin: https://localhost:{encrypted.https}\nConnection: Upgrade\nUpgrade: websocket\n"
+               "Sec-WebSocket-Version: 13\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\nSec-WebSocket-Protocol: pigeon.v1.json\n\n")
+    assert raw(encrypted, encrypted.https, upgrade, trusted).startswith("HTTP/1.1 101 ")
+
+
+def test_with_https_nothing_is_served_without(encrypted):
+    for path in ("/", "/v1/login", "/v1/ws", "/mqtt", "/internal/files/x", "/readyz/"):
+        head = raw(encrypted, encrypted.http, f"GET {path} HTTP/1.1\nHost: school.example:{encrypted.http}\nConnection: close\n\n")
+        assert head.startswith("HTTP/1.1 308 "), head
+        assert f"\r\nLocation: https://school.example:{encrypted.https}{path}\r\n" in head
+    assert raw(encrypted, encrypted.http, "GET /readyz HTTP/1.1\nHost: localhost\nConnection: close\n\n").startswith("HTTP/1.1 200 ")
 
 
 def test_config_errors_say_where(tmp_path):
