@@ -4,7 +4,7 @@
 #include "common/base/clock.h"
 #include "services/storage/rows.h"
 
-enum { CLOCK_WAS_SET_S = 1577836800 /* 2020 */, INFO_LOG_FATAL = 4, DAY_S = 86400, RETRY_PARTS = 8 };
+enum { INFO_LOG_FATAL = 4, DAY_S = 86400, RETRY_PARTS = 8 };
 
 /* Drops retry keys that are too old to be asked for again. Runs on RocksDB's threads. */
 static unsigned char retry_expired(void *state, int level, const char *key, size_t key_len, const char *value, size_t value_len,
@@ -15,8 +15,8 @@ static unsigned char retry_expired(void *state, int level, const char *key, size
 
     (void)level, (void)key, (void)key_len, (void)new_value, (void)new_len;
     *changed = 0;
-    if (!sto_retry_row_get(sto_slice_of(value, value_len), &row) || row.at_s < CLOCK_WAS_SET_S)
-        return 0; /* written before the clock was set: its age is unknown */
+    if (!sto_retry_row_get(sto_slice_of(value, value_len), &row) || row.at_s < STO_CLOCK_WAS_SET_S)
+        return 0;
     return (uint64_t)row.at_s + r->retry_s < pgn_wall_ms() / 1000;
 }
 static const char *retry_filter_name(void *state)

@@ -17,7 +17,7 @@ static void wait_step(struct sto_mongo_store *s)
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until); /* as keeper_wake: the wall clock may be set back by hours */
     until.tv_nsec += STO_LEASE_STEP_MS * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;

@@ -3,6 +3,7 @@
 #include "common/base/error.h"
 #include "common/svc/log.h"
 #include "services/storage/dir_replica.h"
+#include "services/storage/rows.h"
 #include "services/storage/store_mongo.h"
 
 enum { DAY_S = 24 * 3600 };
@@ -36,7 +37,7 @@ void sto_mongo_sweep(struct sto_mongo_store *s)
 {
     mongoc_client_t *client = sto_mongo_take(s->mongo);
     int64_t before = (int64_t)(pgn_wall_ms() / 1000) - (int64_t)s->retry_days * DAY_S;
-    bson_t *filter = BCON_NEW("at", "{", "$lt", BCON_INT64(before), "}");
+    bson_t *filter = BCON_NEW("at", "{", "$gte", BCON_INT64(STO_CLOCK_WAS_SET_S), "$lt", BCON_INT64(before), "}");
 
     delete_many(s->mongo, client, "retries", filter);
     bson_destroy(filter);

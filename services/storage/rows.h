@@ -23,6 +23,8 @@
 #include <stdint.h>
 
 enum { STO_KEY_MAX = 192, STO_RETRY_KEY_BYTES = 16, STO_DIRECT = 1, STO_GROUP = 2 };
+/* A retry key of a second before this one (2020) is of a board without a clock: its age is unknown, so it is kept. */
+enum { STO_CLOCK_WAS_SET_S = 1577836800 };
 
 /* A key under construction, on the stack. */
 struct sto_key {

@@ -228,7 +228,11 @@ int sto_mongo_open(const struct sto_store_options *options, struct sto_store **r
 
     sto_parts_init(&s->parts, &mongo_ops);
     pthread_mutex_init(&s->keeper_lock, NULL);
-    pthread_cond_init(&s->keeper_wake, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->keeper_wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     s->retry_days = options->retry_days;
     int error = sto_mongo_new(options->mongo, &s->mongo, ret_problem);
     if (!error)

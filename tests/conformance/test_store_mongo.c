@@ -4,6 +4,7 @@
  */
 #include "tests/conformance/support/store_kit.h"
 
+#include "common/base/clock.h"
 #include "common/base/random.h"
 #include "services/storage/ledger_hook.h"
 #include "services/storage/ledger_internal.h"
@@ -34,6 +35,33 @@ static void swap(struct kit *k, struct sto_store **other)
 
     k->store = *other;
     *other = mine;
+}
+
+static uint64_t unset_wall_ms(void)
+{
+    return 5000; /* 1970: a board without a battery */
+}
+static uint64_t old_wall_ms(void)
+{
+    return 1600000000000u; /* 2020, years before any retry_days */
+}
+
+static void retry_keys_of_an_unset_clock_are_not_swept(void **state)
+{
+    struct kit *k = kit_of(state);
+
+    kit_users(k, "ann", "bob", NULL);
+    const char *conv = kit_direct(k, "ann", "bob");
+    pgn_clock_set(NULL, unset_wall_ms);
+    assert_int_equal(kit_send(k, "ann", conv, "early", "x"), 0);
+    pgn_clock_set(NULL, old_wall_ms);
+    assert_int_equal(kit_send(k, "ann", conv, "old", "x"), 0);
+    pgn_clock_set(NULL, NULL);
+    sto_mongo_sweep(sto_mongo_store_of(k->store));
+    assert_int_equal(kit_send(k, "ann", conv, "early", "x"), 0);
+    assert_int_equal(k->results[0].sent->seq, 1);
+    assert_int_equal(kit_send(k, "ann", conv, "old", "x"), 0);
+    assert_int_equal(k->results[0].sent->seq, 3); /* forgotten: a new message */
 }
 
 static void dense(struct kit *k, const char *conv, size_t expected)
@@ -452,6 +480,7 @@ int main(void)
 {
     static const struct CMUnitTest several[] = {
         KIT_TEST(two_stores_take_turns),
+        KIT_TEST(retry_keys_of_an_unset_clock_are_not_swept),
         KIT_TEST(the_directory_follows),
         KIT_TEST(two_writers_contend),
         KIT_TEST(paused_before_the_insert_it_loses),
