@@ -14,7 +14,7 @@ static int edit_erase(struct sto_doing *d, uint64_t seq)
     int error = sto_txn_get(txn, STO_CF_MSG, &key, value);
 
     if (error)
-        return error;
+        return error == PGN_E_NOT_FOUND ? 0 : error; /* damage has taken it */
     Pigeon__Message *m = sto_msg_row_get(sto_slice_buf(value), &row) ? sto_message_unpack(d->c->arena, row.message) : NULL;
     if (!m)
         return PGN_E_CORRUPT;

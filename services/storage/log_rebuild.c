@@ -1,6 +1,7 @@
 /*
  * After a repair rows may be missing anywhere. Makes the log consistent again from what is there: every conversation's last
- * number is at least its newest message's, counters are above everything that was ever given. Start-up only.
+ * number is at least its newest message's, groups count the members whose rows are there, counters are above everything that was ever
+ * given, and everybody is told of each conversation anew. Start-up only.
  */
 #include "common/base/error.h"
 #include "services/storage/log_reader.h"
@@ -19,6 +20,8 @@ struct rebuilding {
     struct found *all; /* by number, as the scan comes */
     size_t count, cap;
     struct sto_counters n;
+    uint64_t changes; /* so many conversations have a change of their own above the gap */
+    uint32_t members; /* counted in the group at hand */
     struct pgn_buf value, out;
     struct sto_rebuilt *result;
     int error;
@@ -73,6 +76,26 @@ static const struct found *found_of(const struct rebuilding *r, uint64_t num)
     return low < r->count && r->all[low].num == num ? &r->all[low] : NULL;
 }
 
+static bool member_visit(void *ctx, struct sto_slice key, struct sto_slice value)
+{
+    struct rebuilding *r = ctx;
+    struct sto_member_row row;
+
+    (void)key;
+    r->members += sto_member_row_get(value, &row) && !row.gone;
+    return true;
+}
+
+/* Whoever counts fewer than there are leaves out the last of them (log_members.c). */
+static uint32_t members_count(struct rebuilding *r, uint64_t num)
+{
+    struct sto_key from = sto_key_member(num, ""), to = sto_key_after(&from);
+
+    r->members = 0;
+    r->error = r->kv->ops->scan(r->kv, r->view, STO_CF_MAIN, sto_key_slice(&from), sto_key_slice(&to), false, member_visit, r);
+    return r->members;
+}
+
 /* Each conversation: its state is made again, or raised to its newest message. */
 static bool conv_visit(void *ctx, struct sto_slice key, struct sto_slice value)
 {
@@ -92,15 +115,17 @@ static bool conv_visit(void *ctx, struct sto_slice key, struct sto_slice value)
         st.last_seq = f->last_seq;
         st.ops = f->ops;
     }
-    if (st.change > r->n.commit)
-        r->n.commit = st.change;
+    if (row.kind == STO_GROUP)
+        st.members = members_count(r, row.num);
+    st.change = r->n.commit + REBUILD_GAP + ++r->changes; /* each one's own: a page of a sync ends between two */
     if (row.num > r->n.next_num)
         r->n.next_num = row.num;
     r->n.convs++;
     r->result->missing += st.last_seq - (f ? f->count : 0);
     pgn_buf_clear(&r->out);
     sto_state_row_put(&r->out, &st);
-    r->error = put(r, &state);
+    if (!r->error)
+        r->error = put(r, &state);
     return r->error == 0;
 }
 
@@ -114,6 +139,16 @@ static bool number_visit(void *ctx, struct sto_slice key, struct sto_slice value
     if (num > r->n.next_num)
         r->n.next_num = num;
     return true;
+}
+
+static bool state_visit(void *ctx, struct sto_slice key, struct sto_slice value)
+{
+    struct rebuilding *r = ctx;
+    struct sto_state_row st;
+
+    if (sto_state_row_get(value, &st) && st.change > r->n.commit)
+        r->n.commit = st.change;
+    return number_visit(ctx, key, value);
 }
 
 static int scan(struct rebuilding *r, enum sto_cf cf, char letter, sto_kv_visit *visit)
@@ -140,11 +175,11 @@ int sto_log_rebuild(struct sto_kv *kv, struct sto_rebuilt *ret_rebuilt)
     if (!error)
         error = scan(&r, STO_CF_MAIN, 'n', number_visit);
     if (!error)
-        error = scan(&r, STO_CF_MAIN, 's', number_visit);
+        error = scan(&r, STO_CF_MAIN, 's', state_visit);
     if (!error)
         error = scan(&r, STO_CF_MAIN, 'c', conv_visit);
     kv->ops->view_end(kv, r.view);
-    r.n.commit += REBUILD_GAP;
+    r.n.commit += REBUILD_GAP + r.changes;
     if (!error) {
         pgn_buf_clear(&r.out);
         sto_counters_put(&r.out, &r.n);

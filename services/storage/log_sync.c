@@ -87,6 +87,13 @@ int sto_cursor(struct sto_reader *r, const char *text, uint64_t *ret_cursor, uin
     return error ? error : cursor_parse(r->log, text, *ret_newest, ret_cursor) ? 0 : PGN_E_INVALID;
 }
 
+/* A row that a repair did not find again (log_rebuild.c): the rest is shown without it. Where other processes write, a missing row is one
+ * that is just being written, and is read again (mongo_read). */
+static bool lost_by_damage(const struct sto_reader *r, int error)
+{
+    return error == PGN_E_NOT_FOUND && !r->log->kv->ops->commit_begin;
+}
+
 /* Fills c; its change is 0 when the conversation cannot concern the user. */
 static int candidate_get(struct sto_reader *r, const struct mine *mine, const char *user, struct candidate *c)
 {
@@ -105,7 +112,12 @@ static int candidate_get(struct sto_reader *r, const struct mine *mine, const ch
     if (mine->kind == STO_DIRECT)
         return 0;
     key = sto_key_member(mine->num, user);
-    if ((error = ops->get(r->log->kv, r->view, STO_CF_MAIN, sto_key_slice(&key), &r->value)) != 0)
+    error = ops->get(r->log->kv, r->view, STO_CF_MAIN, sto_key_slice(&key), &r->value);
+    if (lost_by_damage(r, error)) {
+        c->change = 0;
+        return 0;
+    }
+    if (error)
         return error == PGN_E_NOT_FOUND ? PGN_E_CORRUPT : error;
     if (!sto_member_row_get(sto_slice_buf(&r->value), &c->member))
         return PGN_E_CORRUPT;
@@ -135,6 +147,8 @@ static int last_message(struct sto_reader *r, const struct candidate *c, Pigeon_
     struct sto_key key = sto_key_msg(c->num, c->st.last_seq);
     int error = r->log->kv->ops->get(r->log->kv, r->view, STO_CF_MSG, sto_key_slice(&key), &r->value);
 
+    if (lost_by_damage(r, error))
+        return 0;
     if (error)
         return error == PGN_E_NOT_FOUND ? PGN_E_CORRUPT : error;
     out->last_message = sto_message_of(r, c->conv, c->st.last_seq, sto_slice_buf(&r->value));
@@ -218,6 +232,8 @@ static int page_fill(struct sto_reader *r, const struct candidate *all, size_t c
         }
         STO_NEW(r->arena, Pigeon__ConvState, pigeon__conv_state, state);
         int error = state_fill(r, &all[i], user, state);
+        if (lost_by_damage(r, error))
+            continue;
         if (error)
             return error;
         if (!sto_budget(r, protobuf_c_message_get_packed_size(&state->base)) && page->n_convs) {

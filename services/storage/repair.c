@@ -1,6 +1,7 @@
 /* Damage: what is damaged is set aside under another name, never changed; what can be read of it takes its place. */
 #include "common/base/error.h"
 #include "services/storage/dir_internal.h"
+#include "services/storage/dir_replica.h"
 #include "services/storage/embedded.h"
 #include "services/storage/files.h"
 
@@ -63,8 +64,6 @@ int sto_repair_log(const char *path, const struct pgn_buf *problem, struct pgn_b
 
 /* ---- directory ---- */
 
-static const char *const tables[] = {"users", "sessions", "contacts", "invites", "files", "audit", "settings"};
-
 /* Copies rows until the first that cannot be read; how many. */
 static size_t copy_rows(sqlite3 *from, sqlite3 *to, const char *table, const char *order)
 {
@@ -103,11 +102,12 @@ static int salvage(const char *damaged, const char *path, struct pgn_buf *notes)
     pgn_buf_append_str(notes, "of it could be read:");
     if (!error && sqlite3_open_v2(damaged, &from, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
         sqlite3_exec(to, "BEGIN", NULL, NULL, NULL);
-        for (size_t i = 0; i < PGN_COUNT(tables); i++) {
-            size_t rows = copy_rows(from, to, tables[i], "ASC"); /* up to the damage, and */
+        for (size_t i = 0; i < STO_DIR_TABLES; i++) {
+            const char *table = sto_dir_tables[i].name;
+            size_t rows = copy_rows(from, to, table, "ASC"); /* up to the damage, and */
 
-            rows += copy_rows(from, to, tables[i], "DESC"); /* from the other end down to it */
-            pgn_buf_printf(notes, " %zu %s", rows, tables[i]);
+            rows += copy_rows(from, to, table, "DESC"); /* from the other end down to it */
+            pgn_buf_printf(notes, " %zu %s", rows, table);
         }
         if (sqlite3_exec(to, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
             error = PGN_E_IO;

@@ -1,6 +1,8 @@
 /*
  * What only the embedded store has: files that may be torn, damaged, locked, too new, on a full disk; backups and restores.
  */
+#include "services/storage/log.h"
+#include "services/storage/rows.h"
 #include "tests/conformance/support/store_kit.h"
 
 #include <dirent.h>
@@ -196,6 +198,69 @@ static void a_lost_manifest_is_repaired_in_a_copy(void **state)
     assert_int_equal(kit_policy(k, conv)->last_seq, 52);
 }
 
+static uint64_t num_of(struct sto_kv *kv, const char *conv)
+{
+    struct sto_key key = sto_key_conv(conv);
+    struct pgn_buf value = {0};
+    struct sto_conv_row row;
+
+    assert_int_equal(kv->ops->get(kv, NULL, STO_CF_MAIN, sto_key_slice(&key), &value), 0);
+    assert_true(sto_conv_row_get(sto_slice_buf(&value), &row));
+    pgn_buf_release(&value);
+    return row.num;
+}
+
+static void lose(struct sto_kv *kv, enum sto_cf cf, struct sto_key key)
+{
+    struct sto_kv_put gone = {.cf = cf, .remove = true, .key = sto_key_slice(&key)};
+
+    assert_int_equal(kv->ops->write(kv, &gone, 1, true), 0);
+}
+
+/* A lost table takes rows of some kinds and leaves others: what is left is to be read and written as before. */
+static void rows_that_damage_took_lock_nobody_out(void **state)
+{
+    struct kit *k = kit_of(state);
+    const char *conv = fill(k);
+    struct sto_kv_rocks_options options = {
+        .path = path_of(k, "store/log"), .cache_bytes = 1u << 20, .memtable_bytes = 1u << 20, .retry_days = 14};
+    struct pgn_buf problem = {0};
+    struct sto_rebuilt rebuilt = {0};
+    struct sto_kv *kv = NULL;
+
+    kit_users(k, "carol", NULL);
+    const char *stateless = kit_group(k, "alice", "bob", "carol", NULL), *nameless = kit_group(k, "alice", "bob", NULL),
+               *strange = kit_group(k, "alice", "bob", NULL);
+    const char *cursor = pgn_arena_strdup(k->arena, kit_sync(k, "bob", "", 100)->cursor);
+    kit_shut(k);
+    assert_int_equal(sto_kv_rocks_open(&options, &kv, &problem), 0);
+    lose(kv, STO_CF_MSG, sto_key_msg(num_of(kv, conv), 50));
+    lose(kv, STO_CF_MAIN, sto_key_state(num_of(kv, stateless)));
+    lose(kv, STO_CF_MAIN, sto_key_member(num_of(kv, strange), "bob"));
+    lose(kv, STO_CF_MAIN, sto_key_conv(nameless));
+    assert_int_equal(sto_log_rebuild(kv, &rebuilt), 0);
+    kv->ops->close(kv);
+    pgn_buf_release(&problem);
+    assert_int_equal(rebuilt.missing, 1);
+    kit_reopen(k);
+    assert_int_equal(kit_policy(k, stateless)->n_members, 3);
+    assert_int_equal(kit_sync(k, "bob", cursor, 100)->n_convs, 2); /* both are told anew to whoever was up to date */
+    assert_non_null(kit_state(k, "bob", stateless));
+    assert_null(kit_state(k, "bob", strange));
+    assert_null(kit_state(k, "bob", nameless));
+    Pigeon__ConvState *direct = kit_state(k, "bob", conv);
+    assert_non_null(direct);
+    assert_int_equal(direct->last_seq, 50);
+    assert_null(direct->last_message);
+    kit_mark(k, "bob", conv, 50, 50);
+    kit_text(k, "carol", stateless, KIT_NOW, "again", "x");
+    kit_text(k, "bob", conv, KIT_NOW, "again", "x");
+    assert_int_equal(kit_commit(k), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(k->results[i].error, 0);
+    assert_int_equal(k->results[2].sent->seq, 51);
+}
+
 static void a_damaged_directory_is_set_aside(void **state)
 {
     struct kit *k = kit_of(state);
@@ -210,6 +275,7 @@ static void a_damaged_directory_is_set_aside(void **state)
     kit_reopen(k);
     assert_true(noted(k, "directory was damaged"));
     assert_true(noted(k, "could be read"));
+    assert_true(noted(k, " mqtt"));
     assert_int_equal(count_names(k, "store", "directory.sqlite.damaged-"), 1);
     assert_true(kit_policy(k, conv)->found); /* alice and bob were before the damage */
     Pigeon__StoreStats stats = PIGEON__STORE_STATS__INIT;
@@ -408,6 +474,7 @@ int main(void)
         KIT_TEST(a_garbled_tail_is_set_aside),
         KIT_TEST(a_garbled_middle_is_cut_there),
         KIT_TEST(a_lost_manifest_is_repaired_in_a_copy),
+        KIT_TEST(rows_that_damage_took_lock_nobody_out),
         KIT_TEST(a_damaged_directory_is_set_aside),
         KIT_TEST(no_directory_at_all_in_the_file),
         KIT_TEST(a_newer_schema_is_refused),
