@@ -232,6 +232,22 @@ static int user_store(struct sto_asking *a, const Pigeon__User *u, uint64_t vers
                        (int64_t)u->status_state, u->lang, (int64_t)version);
 }
 
+/* Groups' policies say who is disabled, but not by their version. */
+static int group_policies_publish(struct sto_asking *a, const char *user)
+{
+    struct sto_convs convs = {0};
+    int error = sto_log_convs(a->dir->log, user, STO_GROUP, a->arena, &convs);
+
+    for (size_t i = 0; !error && i < convs.count; i++) {
+        uint64_t version;
+
+        error = sto_log_version(a->dir->log, convs.ids[i], a->arena, &version);
+        if (!error)
+            sto_effects_policy(a->effects, convs.ids[i], version);
+    }
+    return error;
+}
+
 /* The user's direct conversations are to be checked anew: both sides hold the old version. */
 static int policies_publish(struct sto_asking *a, const char *user, uint64_t version)
 {
@@ -254,6 +270,8 @@ static int user_disabled(struct sto_asking *a, Pigeon__User *u, uint64_t version
     revoke.user = u->user;
     revoke.all = true;
     int error = u->disabled ? sto_session_revoke(a, &revoke, "kicked") : 0;
+    if (!error)
+        error = group_policies_publish(a, u->user);
     return error ? error : policies_publish(a, u->user, version);
 }
 

@@ -41,6 +41,8 @@ struct sto_convs {
 };
 /* The user's conversations of one kind (STO_DIRECT, STO_GROUP) that he has not left. */
 int sto_log_convs(struct sto_log *log, const char *user, uint8_t kind, struct pgn_arena *arena, struct sto_convs *ret_convs) PGN_MUST_USE;
+/* A group's version; 0: there is none. */
+int sto_log_version(struct sto_log *log, const char *conv, struct pgn_arena *arena, uint64_t *ret_version) PGN_MUST_USE;
 /* Whether user is a member of a conversation that the owner, or somebody who could read the file, sent it to. */
 int sto_log_file_readable(struct sto_log *log, const char *file, const char *owner, const char *user, bool *ret_yes) PGN_MUST_USE;
 void sto_log_counts(struct sto_log *log, uint64_t *ret_convs, uint64_t *ret_messages);

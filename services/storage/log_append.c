@@ -149,6 +149,8 @@ int sto_item_append(struct sto_doing *d, const Pigeon__Append *a)
         if (a->operation && (error = sto_operation_apply(d, a, member.first_seq, d->head->st.last_seq + 1)) != 0)
             return error;
     }
+    if ((error = sto_files_link(d, a->operation ? NULL : a->body, d->item->user, true)) != 0)
+        return error; /* whatever fails, fails before anything is numbered */
     if (created) {
         sto_conv_create(d, STO_DIRECT, "", NULL);
         sto_user_conv_put(d, d->head->a, 1, false);
@@ -173,8 +175,6 @@ int sto_item_append(struct sto_doing *d, const Pigeon__Append *a)
     if (d->head->st.kind == STO_GROUP)
         sto_member_put(d, d->item->user, &member);
     mention(d, a);
-    if ((error = sto_files_link(d, a->operation ? NULL : a->body, d->item->user, true)) != 0)
-        return error;
     if (created)
         sto_publish_changed(d, 0);
     return 0;
@@ -182,7 +182,7 @@ int sto_item_append(struct sto_doing *d, const Pigeon__Append *a)
 
 /* ---- watermarks ---- */
 
-/* Operations among 1..seq. */
+/* Operations among 1..seq; as they were (*ret_ops) where damage has taken that message. */
 static int ops_until(struct sto_doing *d, uint64_t seq, uint64_t *ret_ops)
 {
     const struct sto_state_row *st = &d->head->st;
@@ -195,7 +195,7 @@ static int ops_until(struct sto_doing *d, uint64_t seq, uint64_t *ret_ops)
         return 0;
     }
     if ((error = sto_txn_get(&d->c->txn, STO_CF_MSG, &key, &d->c->log->value)) != 0)
-        return error;
+        return error == PGN_E_NOT_FOUND ? 0 : error;
     if (!sto_msg_row_get(sto_slice_buf(&d->c->log->value), &row))
         return PGN_E_CORRUPT;
     *ret_ops = row.ops;
@@ -237,6 +237,7 @@ int sto_item_mark(struct sto_doing *d, const Pigeon__Mark *in)
     if (read <= own->read && delivered <= own->delivered)
         return 0; /* watermarks never go back */
     if (read > own->read) {
+        ops = own->read_ops;
         if ((error = ops_until(d, read, &ops)) != 0)
             return error;
         own->read = read;

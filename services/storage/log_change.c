@@ -116,20 +116,32 @@ static void member_change(struct sto_doing *d, const Pigeon__GroupChange *change
     sto_member_put(d, in->user, row);
 }
 
-/* Title and settings; also tells whether new members see what was before. */
-static int conv_update(struct sto_doing *d, const Pigeon__GroupChange *change, bool *ret_history)
+/* The stored row, which lives until the next read, and its settings (NULL: none). */
+static int conv_row_get(struct sto_doing *d, struct sto_conv_row *ret_row, const Pigeon__Settings **ret_settings)
 {
-    struct sto_txn *txn = &d->c->txn;
-    struct pgn_buf *value = &d->c->log->value, *out = &d->c->log->row, packed = {0};
     struct sto_key key = sto_key_conv(d->head->conv);
-    struct sto_conv_row row;
-    int error = sto_txn_get(txn, STO_CF_MAIN, &key, value);
+    struct pgn_buf *value = &d->c->log->value;
+    int error = sto_txn_get(&d->c->txn, STO_CF_MAIN, &key, value);
 
     if (error)
         return error;
-    if (!sto_conv_row_get(sto_slice_buf(value), &row))
+    if (!sto_conv_row_get(sto_slice_buf(value), ret_row))
         return PGN_E_CORRUPT;
-    const Pigeon__Settings *old = PGN_PB_UNPACK(Pigeon__Settings, pigeon__settings, d->c->arena, row.settings.data, row.settings.len);
+    *ret_settings = PGN_PB_UNPACK(Pigeon__Settings, pigeon__settings, d->c->arena, ret_row->settings.data, ret_row->settings.len);
+    return 0;
+}
+
+/* Title and settings; also tells whether new members see what was before. */
+static int conv_update(struct sto_doing *d, const Pigeon__GroupChange *change, bool *ret_history)
+{
+    struct pgn_buf *out = &d->c->log->row, packed = {0};
+    struct sto_key key = sto_key_conv(d->head->conv);
+    const Pigeon__Settings *old;
+    struct sto_conv_row row;
+    int error = conv_row_get(d, &row, &old);
+
+    if (error)
+        return error;
     *ret_history = change->settings ? change->settings->history : old && old->history;
     if (!change->title[0] && !change->settings)
         return 0;
@@ -141,7 +153,7 @@ static int conv_update(struct sto_doing *d, const Pigeon__GroupChange *change, b
     }
     pgn_buf_clear(out);
     sto_conv_row_put(out, &row);
-    sto_txn_put(txn, STO_CF_MAIN, &key, sto_slice_buf(out));
+    sto_txn_put(&d->c->txn, STO_CF_MAIN, &key, sto_slice_buf(out));
     pgn_buf_release(&packed);
     return 0;
 }
@@ -220,14 +232,26 @@ static void mark_own(struct sto_doing *d)
     sto_member_put(d, d->item->user, &row);
 }
 
-static void avatar_link(struct sto_doing *d, const Pigeon__GroupChange *change)
+/* A new picture of the group is one more use of its file there. What was a picture once stays readable, as what was sent does. */
+static int avatar_link(struct sto_doing *d, const Pigeon__GroupChange *change)
 {
-    const char *id = change->settings ? change->settings->avatar : "";
+    char *id = change->settings ? change->settings->avatar : NULL;
+    Pigeon__Body body = PIGEON__BODY__INIT;
+    Pigeon__File file = PIGEON__FILE__INIT;
+    const Pigeon__Settings *old;
+    struct sto_conv_row row;
 
-    if (!id[0] || strlen(id) > 40)
-        return;
-    struct sto_key key = sto_key_file(id, d->item->user, d->head->conv);
-    sto_txn_put(&d->c->txn, STO_CF_MAIN, &key, sto_slice_of("", 0));
+    if (!id || !id[0])
+        return 0;
+    if (change->op != PIGEON__OP__created) {
+        int error = conv_row_get(d, &row, &old);
+
+        if (error || (old && strcmp(old->avatar, id) == 0))
+            return error;
+    }
+    file.file_id = id;
+    body.file = &file;
+    return sto_files_link(d, &body, d->item->user, true);
 }
 
 int sto_group_change(struct sto_doing *d, const Pigeon__GroupChange *change)
@@ -239,7 +263,7 @@ int sto_group_change(struct sto_doing *d, const Pigeon__GroupChange *change)
     if (error)
         return error;
     rows = pgn_calloc(change->n_members + 1, sizeof *rows);
-    if ((error = members_read(d, change, rows)) != 0)
+    if ((error = members_read(d, change, rows)) != 0 || (error = avatar_link(d, change)) != 0)
         goto out;
     if (change->op == PIGEON__OP__created)
         sto_conv_create(d, STO_GROUP, change->title, change->settings);
@@ -253,7 +277,6 @@ int sto_group_change(struct sto_doing *d, const Pigeon__GroupChange *change)
     d->result->version = d->head->st.version;
     append_operation(d, change); /* counts the commit number up to the one that the rows have */
     mark_own(d);
-    avatar_link(d, change);
     sto_effects_policy(d->c->effects, d->head->conv, d->head->st.version);
     sto_memberships_publish(d, change);
     sto_publish_changed(d, d->head->st.version);

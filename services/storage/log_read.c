@@ -1,4 +1,5 @@
 /* Reading the message log: history, one conversation, and what the others share. */
+#include "common/base/alloc.h"
 #include "common/base/error.h"
 #include "services/storage/log_reader.h"
 
@@ -381,13 +382,15 @@ static int read_blocked_by(struct sto_reader *r, const Pigeon__BlockedBy *in, Pi
 
 /* ---- files ---- */
 
+enum { LINK_LOOKS_MAX = 1 << 16 }; /* memberships that are looked at for one file: who has none by then is refused */
+
 struct links {
     struct pgn_arena *arena;
-    size_t prefix, count;
+    size_t prefix, count, cap;
     struct link {
         char *user, *conv;
-        bool good; /* whoever sent it there could read it */
-    } link[256];
+        bool passed; /* its sender is among those who are asked for */
+    } * link;
 };
 
 static bool link_visit(void *ctx, struct sto_slice key, struct sto_slice value)
@@ -397,11 +400,14 @@ static bool link_visit(void *ctx, struct sto_slice key, struct sto_slice value)
     if (sto_file_links_get(value) == 0)
         return true; /* recalled */
     char *text = sto_arena_text(l->arena, (const char *)key.data + l->prefix, key.len - l->prefix);
+    char *conv = text + strlen(text) + 1 <= text + (key.len - l->prefix) ? text + strlen(text) + 1 : text + strlen(text);
 
-    l->link[l->count].user = text;
-    l->link[l->count].conv = text + strlen(text) + 1 <= text + (key.len - l->prefix) ? text + strlen(text) + 1 : text + strlen(text);
-    l->link[l->count].good = false;
-    return ++l->count < PGN_COUNT(l->link);
+    if (l->count == l->cap) {
+        l->cap = l->cap ? 2 * l->cap : 64;
+        l->link = pgn_realloc(l->link, l->cap * sizeof *l->link);
+    }
+    l->link[l->count++] = (struct link){text, conv, false};
+    return true;
 }
 
 static bool is_member(struct sto_reader *r, const char *conv, const char *user)
@@ -415,37 +421,53 @@ static bool is_member(struct sto_reader *r, const char *conv, const char *user)
     return sto_find(r, conv, &found) == 0 && sto_find_member(r, found.conv.num, user, &row) == 0;
 }
 
-static bool may_read(struct sto_reader *r, const struct links *l, const char *owner, const char *user)
+static bool named(const char *const *users, size_t count, const char *user)
 {
-    bool yes = strcmp(owner, user) == 0;
+    size_t i = 0;
 
-    for (size_t i = 0; !yes && i < l->count; i++)
-        yes = l->link[i].good && is_member(r, l->link[i].conv, user);
-    return yes;
+    while (i < count && strcmp(users[i], user) != 0)
+        i++;
+    return i < count;
+}
+
+/* From the asker back to the owner: who sent it to a conversation of his, who sent it to one of theirs, ... Forwarding gives the right on
+ * only by somebody who had it. */
+static bool may_read(struct sto_reader *r, struct links *l, const char *owner, const char *user)
+{
+    const char **asked = pgn_arena_alloc(l->arena, (l->count + 1) * sizeof *asked);
+    size_t count = 1, looks = 0;
+
+    asked[0] = user;
+    for (size_t at = 0; at < count; at++) {
+        if (strcmp(asked[at], owner) == 0)
+            return true;
+        for (size_t i = 0; i < l->count && looks < LINK_LOOKS_MAX; i++) {
+            struct link *link = &l->link[i];
+
+            if (link->passed || named(asked, count, link->user))
+                continue;
+            looks++;
+            link->passed = is_member(r, link->conv, asked[at]);
+            if (link->passed)
+                asked[count++] = link->user;
+        }
+    }
+    return false;
 }
 
 int sto_log_file_readable(struct sto_log *log, const char *file, const char *owner, const char *user, bool *ret_yes)
 {
     struct pgn_arena *arena = pgn_arena_new(4096);
-    struct links *l = pgn_calloc(1, sizeof *l);
     struct sto_key from = sto_key_file_prefix(file), to = sto_key_after(&from);
+    struct links l = {.arena = arena, .prefix = from.len};
     struct sto_reader r;
-    bool again = true;
 
     sto_reader_begin(&r, log, arena, 0);
-    l->arena = arena;
-    l->prefix = from.len;
-    int error = log->kv->ops->scan(log->kv, r.view, STO_CF_MAIN, sto_key_slice(&from), sto_key_slice(&to), false, link_visit, l);
-    while (!error && again) { /* forwarding gives the right on only by somebody who had it */
-        again = false;
-        for (size_t i = 0; i < l->count; i++)
-            if (!l->link[i].good && may_read(&r, l, owner, l->link[i].user))
-                again = l->link[i].good = true;
-    }
+    int error = log->kv->ops->scan(log->kv, r.view, STO_CF_MAIN, sto_key_slice(&from), sto_key_slice(&to), false, link_visit, &l);
     if (!error)
-        *ret_yes = may_read(&r, l, owner, user);
+        *ret_yes = may_read(&r, &l, owner, user);
     sto_reader_end(&r);
-    free(l);
+    free(l.link);
     pgn_arena_free(&arena);
     return error;
 }
@@ -490,6 +512,18 @@ int sto_log_read(struct sto_log *log, const Pigeon__ConvRequest *request, size_t
         ret->payload_case = PIGEON__REPLY__PAYLOAD__NOT_SET;
     }
     return error;
+}
+
+int sto_log_version(struct sto_log *log, const char *conv, struct pgn_arena *arena, uint64_t *ret_version)
+{
+    struct sto_found found = {0};
+    struct sto_reader r;
+
+    sto_reader_begin(&r, log, arena, 0);
+    int error = sto_find(&r, conv, &found);
+    sto_reader_end(&r);
+    *ret_version = found.version;
+    return error == PGN_E_NOT_FOUND ? 0 : error;
 }
 
 int sto_log_convs(struct sto_log *log, const char *user, uint8_t kind, struct pgn_arena *arena, struct sto_convs *ret_convs)

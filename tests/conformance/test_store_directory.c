@@ -155,7 +155,7 @@ static void disabling_ends_sessions_and_changes_versions(void **state)
     Pigeon__User values = PIGEON__USER__INIT;
 
     kit_users(k, "alice", "bob", NULL);
-    const char *conv = kit_direct(k, "alice", "bob");
+    const char *conv = kit_direct(k, "alice", "bob"), *group = kit_group(k, "alice", "bob", NULL);
     assert_int_equal(kit_send(k, "alice", conv, "1", "x"), 0);
     assert_int_equal(session_create(k, session_of(k, "bob", "phone", 7)), 0);
     assert_string_equal(session_check(k, 7, false)->user, "bob");
@@ -166,9 +166,11 @@ static void disabling_ends_sessions_and_changes_versions(void **state)
     Pigeon__Event *e = kit_dir_event(k, 0);
     assert_int_equal(e->revoked->n_sessions, 1);
     assert_string_equal(e->revoked->code, "kicked");
-    assert_int_equal(k->dir_effects.policy_count, 1);
-    assert_string_equal(k->dir_effects.policies[0]->conv, conv);
-    assert_int_equal(k->dir_effects.policies[0]->version, kit_version(k, conv));
+    assert_int_equal(k->dir_effects.policy_count, 2);
+    assert_string_equal(k->dir_effects.policies[0]->conv, group); /* its policy says who is disabled, at the same version */
+    assert_int_equal(k->dir_effects.policies[0]->version, kit_version(k, group));
+    assert_string_equal(k->dir_effects.policies[1]->conv, conv);
+    assert_int_equal(k->dir_effects.policies[1]->version, kit_version(k, conv));
     assert_string_equal(session_check(k, 7, false)->user, "");
     assert_true(kit_policy(k, conv)->members[1]->disabled);
     kit_text(k, "alice", conv, 0, "2", "y");
@@ -462,7 +464,8 @@ static int file_ask(struct kit *k, const char *id, const char *user, bool delete
     return kit_dir(k, &request);
 }
 
-static void send_file(struct kit *k, const char *user, const char *conv, const char *file, const char *client_id)
+/* An item of the next commit. */
+static void file_item(struct kit *k, const char *user, const char *conv, const char *file, const char *client_id)
 {
     Pigeon__Append *a = kit_text(k, user, conv, KIT_NOW, client_id, "");
     Pigeon__File *f = pgn_arena_alloc(k->arena, sizeof *f);
@@ -471,6 +474,11 @@ static void send_file(struct kit *k, const char *user, const char *conv, const c
     f->file_id = STR(k, file);
     a->body->file = f;
     a->kind = PIGEON__KIND__file;
+}
+
+static void send_file(struct kit *k, const char *user, const char *conv, const char *file, const char *client_id)
+{
+    file_item(k, user, conv, file, client_id);
     assert_int_equal(kit_commit(k), 0);
     assert_int_equal(k->results[0].error, 0);
 }
@@ -542,6 +550,58 @@ static void recalled_files_are_closed(void **state)
     assert_int_equal(file_ask(k, "f1", "bob", false), 0);
 }
 
+static void a_file_that_many_have_sent_is_still_found(void **state)
+{
+    enum { MANY = 300 };
+    struct kit *k = kit_of(state);
+    char user[16];
+
+    kit_users(k, "alice", "yan", "zoe", NULL);
+    kit_user_many(k, "m", MANY);
+    assert_int_equal(file_put(k, "f1", "alice", 1), 0);
+    send_file(k, "alice", kit_direct(k, "alice", "zoe"), "f1", "1");
+    for (int i = 0; i < MANY; i++) { /* they guess its id: their links stand before zoe's */
+        snprintf(user, sizeof user, "m%d", i);
+        file_item(k, user, kit_direct(k, user, "yan"), "f1", "2");
+    }
+    assert_int_equal(kit_commit(k), 0);
+    assert_int_equal(file_ask(k, "f1", "yan", false), PGN_E_FORBIDDEN);
+    send_file(k, "zoe", kit_direct(k, "yan", "zoe"), "f1", "3");
+    assert_int_equal(file_ask(k, "f1", "yan", false), 0);
+}
+
+static void set_avatar(struct kit *k, const char *conv, const char *file, const char *client_id)
+{
+    Pigeon__GroupChange *c = kit_change(k, "alice", conv, KIT_NOW, PIGEON__OP__updated, client_id);
+    Pigeon__Settings settings = PIGEON__SETTINGS__INIT;
+
+    settings.avatar = STR(k, file);
+    c->settings = &settings;
+    assert_int_equal(kit_commit(k), 0);
+    assert_int_equal(k->results[0].error, 0);
+}
+
+static void a_groups_picture_is_a_use_of_its_file(void **state)
+{
+    struct kit *k = kit_of(state);
+
+    kit_users(k, "alice", "bob", NULL);
+    const char *conv = kit_group(k, "alice", "bob", NULL);
+    assert_int_equal(file_put(k, "f1", "alice", 1), 0);
+    send_file(k, "alice", conv, "f1", "1");
+    uint64_t first = k->results[0].sent->seq;
+    send_file(k, "alice", conv, "f1", "2");
+    set_avatar(k, conv, "f1", "3");
+    set_avatar(k, conv, "f1", "4"); /* the same again: no further use */
+    kit_operation(k, "alice", conv, PIGEON__OP__recall, first, "5");
+    assert_int_equal(kit_commit(k), 0);
+    assert_int_equal(file_ask(k, "f1", "bob", false), 0);
+    kit_operation(k, "alice", conv, PIGEON__OP__recall, first + 1, "6");
+    assert_int_equal(kit_commit(k), 0);
+    assert_int_equal(k->results[0].error, 0);
+    assert_int_equal(file_ask(k, "f1", "bob", false), 0); /* it is the group's picture still */
+}
+
 /* ---- audit ---- */
 
 static void audit_is_a_chain(void **state)
@@ -585,6 +645,8 @@ int main(void)
         KIT_TEST(files_have_a_quota),
         KIT_TEST(files_are_read_by_those_they_were_sent_to),
         KIT_TEST(recalled_files_are_closed),
+        KIT_TEST(a_file_that_many_have_sent_is_still_found),
+        KIT_TEST(a_groups_picture_is_a_use_of_its_file),
         KIT_TEST(audit_is_a_chain),
     };
 

@@ -135,3 +135,16 @@ def test_disabled_people_are_out_within_five_seconds(shared, people):
         Client(shared.ws_url, bob.token)
     with pytest.raises(Refused):
         alice.send(bob.user, "anyone there?")
+
+
+def test_who_is_enabled_again_writes_to_his_groups_at_once(shared, people):
+    alice, bob = people.join("alice", "bob")
+    conv = alice.call("create", kind="group", title="g", members=[bob.user])["conv"]
+    shared.pigeon("user", "disable", bob.user)
+    bob.wait_closed(5)
+    alice.call("update", conv=conv, title="while he is out")  # the message service loads a policy that says so
+    alice.send(conv, "is he out?")
+    shared.pigeon("user", "enable", bob.user)
+    (again,) = people.join("bob")
+    again.send(conv, "back")
+    alice.wait_message("back")
