@@ -329,10 +329,5 @@ reload_front() {
     SVDIR=$data/front/run/sv sv hup nginx >/dev/null
 }
 administrator() {
-    [ ! -e "$data/admin-made" ] || return 0
-    if answer=$(PIGEON_DATA=$data/front "$build/pigeon" user add admin --name Administrator --admin --one-time 2>/dev/null); then
-        say "Administrator:     admin"
-        say "One-time password: $(printf '%s' "$answer" | sed -n 's/.*[Oo]ne-time password[^:]*: *//p')   (shown only now; you choose your own at the first login)"
-    fi
-    : >"$data/admin-made"
+    (export PIGEON_DATA="$data/front"; first_administrator "$data/admin-made")
 }

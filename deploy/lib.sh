@@ -14,6 +14,11 @@ has() { case " $services $servers " in *" $1 "*) return 0 ;; esac; return 1; }
 say() { printf '%s\n' "$*"; }
 fail() { printf 'pigeon: %s\n' "$*" >&2; exit 1; }
 
+# Paths go into configurations of Nginx, Redis and NATS, and through sed.
+case $root$data in *[[:space:]\"\'\;\{\}\$\|\&\\\#]*)
+    fail "a path has a blank, a quote or one of ; { } \$ | & # \\ in it, which Nginx's configuration does not bear: $root (sources), $data (PIGEON_DATA): choose another" ;;
+esac
+
 # The process id of this directory's supervisor, or nothing.
 supervisor_pid() {
     pid=$(cat "$data/run/supervisor.pid" 2>/dev/null) || return 0
@@ -35,3 +40,22 @@ fitting_profile() {
 
 # A setting that was chosen at the first start: kept NAME
 kept() { sed -n "s/^$1=//p" "$data/run/ports" 2>/dev/null || true; }
+
+# Makes the first administrator and shows the one-time password; the file MARKER says that it was done. What fails is said, and tried again
+# at the next start.
+first_administrator() { # MARKER
+    [ ! -e "$1" ] || return 0
+    if answer=$("$build/pigeon" user add admin --name Administrator --admin --one-time 2>&1); then
+        say "Administrator:     admin"
+        say "One-time password: $(printf '%s' "$answer" | sed -n 's/.*[Oo]ne-time password[^:]*: *//p')   (shown only now; you choose your own at the first login)"
+    else
+        case $answer in
+        *" already"*) say "Administrator:     admin is there already; a new password: pigeon user passwd admin --one-time" ;;
+        *)
+            say "Administrator:     could not be made ($answer); make up tries it again"
+            return 0
+            ;;
+        esac
+    fi
+    : >"$1"
+}

@@ -72,14 +72,7 @@ fi
 case $(kept MQTT_PORT) in '' | 0) ;; *) say "MQTT:              mosquitto_sub -h ${address:-localhost} -p $(kept MQTT_PORT) -u USER -P PASSWORD -q 1 -t 'inbox/#'   (docs/MQTT.md)" ;; esac
 [ -z "$(kept TLS_PORT)" ] || say "TLS:               wss://${address:-localhost}:$(kept TLS_PORT)/v1/ws (docs/TLS.md)"
 [ -z "$(kept MQTTS_PORT)" ] || say "MQTT over TLS:     mqtts://${address:-localhost}:$(kept MQTTS_PORT)"
-if [ ! -e "$data/run/admin-made" ]; then
-    if password=$("$build/pigeon" user add admin --name Administrator --admin --one-time 2>/dev/null); then
-        password=$(printf '%s' "$password" | sed -n 's/.*[Oo]ne-time password[^:]*: *//p')
-        say "Administrator:     admin"
-        say "One-time password: $password   (shown only now; you choose your own at the first login)"
-    fi
-    : >"$data/run/admin-made"
-fi
+first_administrator "$data/run/admin-made"
 say "Next:              log in there, then Administration > Invitations to let people in;"
 say "                   $(realpath --relative-to="$(pwd)" "$build/pigeon" 2>/dev/null || echo "$build/pigeon") help    what the command line can do"
 say "                   make status, make logs, make down"

@@ -134,6 +134,29 @@ def test_a_bad_port_is_one_clear_line(tmp_path):
     assert refused.returncode == 1 and "80x" in refused.stderr
 
 
+def test_a_path_that_nginx_does_not_bear_is_one_clear_line(tmp_path):
+    other = Node(tmp_path / "my var", 28000)
+    refused = other.up(check=False)
+    assert refused.returncode == 1 and not os.path.exists(other.data)
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert "my var" in refused.stderr and "PIGEON_DATA" in refused.stderr
+
+
+def test_without_an_administrator_it_is_said_and_tried_again(second):
+    marker = os.path.join(second.data, "run/admin-made")
+    os.unlink(marker)
+    again = second.up()  # there is one: how to come to a password is said
+    assert "pigeon user passwd admin" in again.stdout and os.path.exists(marker)
+    os.unlink(marker)
+    second.run("sv", "-w", "10", "stop", os.path.join(second.data, "run/sv/storage"))
+    try:
+        done = subprocess.run(["sh", "-c", f'. deploy/lib.sh; first_administrator "{marker}"', "deploy/up.sh"], cwd=ROOT, env=second.env, capture_output=True, text=True, timeout=60, check=False)
+    finally:
+        second.run("sv", "-w", "10", "start", os.path.join(second.data, "run/sv/storage"))
+    assert "could not be made" in done.stdout and not os.path.exists(marker), done.stdout + done.stderr
+    second.up()
+
+
 def test_status_names_every_service(node):
     text = node.pigeon("status", check=False).stdout  # it ends with 1 while there is no backup
     for service in ("gateway", "message", "presence", "storage", "api"):
