@@ -221,6 +221,7 @@ int sto_dir_end(struct sto_dir *dir)
         people_apply(dir);
         return 0;
     }
+    dir->failed_ms = pgn_mono_ms();
     /* SQLite rolls back what it could not commit; only a failed sync leaves a doubt. */
     int extended = sqlite3_extended_errcode(dir->db);
     if (!sqlite3_get_autocommit(dir->db))

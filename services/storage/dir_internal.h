@@ -35,6 +35,7 @@ struct sto_dir {
     size_t change_count, change_cap;
     _Atomic uint64_t users, session_count;
     uint64_t mqtt_swept_ms;
+    uint64_t failed_ms; /* when a transaction could not be stored last; 0: never */
     bool in_transaction;
     bool unsettled;                    /* opened on a full disk: the log beside the database could not be settled yet */
     struct sqlite3_session *recording; /* dir_replica.c */

@@ -7,7 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CACHE_MAX = 8192, USED_STEP_MS = 6 * 3600 * 1000, DEVICES_MAX = 100 /* of one user */ };
+enum {
+    CACHE_MAX = 8192,
+    USED_STEP_MS = 6 * 3600 * 1000,
+    USED_PAUSE_MS = 60000, /* after a transaction that could not be stored */
+    DEVICES_MAX = 100      /* of one user */
+};
 
 struct cached {
     struct pgn_node lru;
@@ -127,6 +132,20 @@ static int session_routes(struct sto_asking *a, const char *user, Pigeon__Sessio
     return error;
 }
 
+/* Notes now and then that the session is in use. On a full disk that would fail, and with it everybody's login (G10). */
+static int session_used(struct sto_asking *a, struct cached *c)
+{
+    bool failing = a->dir->failed_ms && pgn_mono_ms() - a->dir->failed_ms < USED_PAUSE_MS;
+
+    if (failing || c->last_used + USED_STEP_MS >= a->now_ms)
+        return 0;
+    c->last_used = a->now_ms;
+    int error = sto_sql_run(a->dir, STO_SQL_SESSION_USED, NULL, "bi", c->hash, (size_t)PGN_HASH_BYTES, (int64_t)a->now_ms);
+    if (error)
+        a->dir->failed_ms = pgn_mono_ms();
+    return error;
+}
+
 static int session_fill(struct sto_asking *a, struct cached *c, bool routes, Pigeon__Session *out)
 {
     out->user = pgn_arena_strdup(a->arena, c->user);
@@ -138,12 +157,9 @@ static int session_fill(struct sto_asking *a, struct cached *c, bool routes, Pig
     out->user_admin = c->admin;
     out->address = pgn_arena_strdup(a->arena, c->address);
     out->name = pgn_arena_strdup(a->arena, c->name);
-    if (c->last_used + USED_STEP_MS < a->now_ms) {
-        c->last_used = a->now_ms;
-        int error = sto_sql_run(a->dir, STO_SQL_SESSION_USED, NULL, "bi", c->hash, (size_t)PGN_HASH_BYTES, (int64_t)a->now_ms);
-        if (error)
-            return error;
-    }
+    int error = session_used(a, c);
+    if (error)
+        return error;
     return routes ? session_routes(a, c->user, out) : 0;
 }
 

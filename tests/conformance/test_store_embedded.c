@@ -1,6 +1,7 @@
 /*
  * What only the embedded store has: files that may be torn, damaged, locked, too new, on a full disk; backups and restores.
  */
+#include "common/base/clock.h"
 #include "services/storage/log.h"
 #include "services/storage/rows.h"
 #include "tests/conformance/support/store_kit.h"
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- files ---- */
@@ -376,6 +378,61 @@ static void a_full_disk_and_the_directory(void **state)
     assert_true(kit_policy(k, "d:alice:carol")->found);
 }
 
+static uint64_t seven_hours_on_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + 7 * 3600 * 1000;
+}
+
+/* 0: a login is let in. */
+static int login_on_full_disk(struct kit *k, Pigeon__SessionRequest *check)
+{
+    Pigeon__Reply reply = PIGEON__REPLY__INIT;
+
+    sto_effects_init(&k->dir_effects, k->arena);
+    assert_int_equal(k->store->ops->dir_begin(k->store), 0);
+    int one = k->store->ops->dir_session(k->store, check, k->arena, &reply, &k->dir_effects);
+    int all = k->store->ops->dir_end(k->store);
+    return one ? one : all;
+}
+
+static void a_full_disk_lets_people_log_in(void **state)
+{
+    struct kit *k = kit_of(state);
+    struct rlimit before, none;
+    static char alice[] = "alice", phone[] = "phone";
+    uint8_t hash[PGN_HASH_BYTES] = {7};
+    ProtobufCBinaryData one = {sizeof hash, hash};
+    Pigeon__Session session = PIGEON__SESSION__INIT;
+    Pigeon__SessionCheck check = PIGEON__SESSION_CHECK__INIT;
+    Pigeon__SessionRequest request = PIGEON__SESSION_REQUEST__INIT;
+
+    fill(k);
+    session.user = alice;
+    session.device = phone;
+    session.hash = one;
+    request.what_case = PIGEON__SESSION_REQUEST__WHAT_CREATE;
+    request.create = &session;
+    assert_int_equal(kit_session(k, &request), 0);
+    check.hashes = &one;
+    check.n_hashes = 1;
+    request.what_case = PIGEON__SESSION_REQUEST__WHAT_CHECK;
+    request.check = &check;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = before;
+    none.rlim_cur = 1;
+    pgn_clock_set(NULL, seven_hours_on_ms); /* so long unused that the use is to be noted */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    int first = login_on_full_disk(k, &request), second = login_on_full_disk(k, &request);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    pgn_clock_set(NULL, NULL);
+    assert_true(first != 0); /* this one found it out */
+    assert_int_equal(second, 0);
+}
+
 static void a_backup_is_restored(void **state)
 {
     struct kit *k = kit_of(state);
@@ -480,6 +537,7 @@ int main(void)
         KIT_TEST(a_newer_schema_is_refused),
         KIT_TEST(a_full_disk_stops_writes_until_there_is_room),
         KIT_TEST(a_full_disk_and_the_directory),
+        KIT_TEST(a_full_disk_lets_people_log_in),
         KIT_TEST(a_backup_is_restored),
         KIT_TEST(a_damaged_backup_is_not_restored),
         KIT_TEST(a_restore_cut_off_is_begun_again),
