@@ -75,11 +75,11 @@ def rows(m):
             out.append(("P3", f"1:1 after fsync, {users} users, {c}", ">= mosquitto, 15 x ejabberd's archive; p99 < 50 ms at 80 %",
                         f"{number(v)}/s: {number(a)} x mosquitto, {number(b)} x ejabberd; p99 {number(late)} ms", both(at_least(a, 1), at_least(b, 15), at_most(late, 50))))
     for c in PIGEONS:
-        v, peer = saturated(m, c), saturated(m, "mosquitto")
+        (v, rate), (peer, peers_rate) = saturated(m, c), saturated(m, "mosquitto")
         last = m.of("P4", c, "fanout 4000 at 10/s", "last_p99_us")
         late = None if last is None else last / 1000
         out.append(("P4", f"group of 4,000, {c}", ">= 5 x mosquitto's deliveries; last reader p99 < 100 ms at 10 posts/s",
-                    f"{number(v)}/s: {number(ratio(v, peer))} x mosquitto; {number(late)} ms", both(at_least(ratio(v, peer), 5), at_most(late, 100))))
+                    f"{number(v)}/s at {rate} posts/s: {number(ratio(v, peer))} x mosquitto's most, at {peers_rate}; {number(late)} ms", both(at_least(ratio(v, peer), 5), at_most(late, 100))))
     out += once(m)
     return out
 
@@ -94,9 +94,9 @@ def plain(m, contender, users):
 
 
 def saturated(m, contender):
-    """The most it delivered in any of the fan-out's rates."""
-    found = [m.of("P4", contender, f"fanout 4000 at {rate}/s", "delivered_per_s") for rate in (5, 10, 40, 80, 160)]
-    return max((v for v in found if v is not None), default=None)
+    """(deliveries/s, posts/s): the most it delivered in any of the fan-out's rates."""
+    found = [(m.of("P4", contender, f"fanout 4000 at {rate}/s", "delivered_per_s"), rate) for rate in (5, 10, 40, 80, 160)]
+    return max(((v, rate) for v, rate in found if v is not None), default=(None, None))
 
 
 def both(*verdicts):

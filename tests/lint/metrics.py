@@ -11,6 +11,8 @@ def document():
     lines = ["# Metrics", "", "Generated from the tables `*_metrics.h`; `make docs` writes it anew. Every service shows its own at `/metrics` on its admin port.", ""]
     for path in sorted(glob.glob("common/*/*_metrics.h") + glob.glob("services/*/*_metrics.h")):
         rows = [r for r in ROW.findall(open(path, encoding="utf-8").read()) if r[0] != "id"]  # the comment that explains the columns
+        if not rows:  # metrics.h beside the table that it explains
+            continue
         lines += [f"## {path.split('/')[1]}", "", "| name | kind | unit | |", "|---|---|---|---|"]
         for _, kind, name, unit, text in rows:
             text = "".join(re.findall(r'"([^"]*)"', text))
