@@ -45,7 +45,7 @@ export const en = {
   recall_ask: 'Recall this message?', recall_hint: 'It disappears for everyone.', editing: 'Editing message', replying: 'Reply to {name}', original_gone: 'Earlier message',
   st_sending: 'Sending', st_waiting: 'Waiting to be sent', st_sent: 'Sent', st_delivered: 'Delivered', st_read: 'Read', st_failed: 'Not sent',
   retry: 'Retry', delete: 'Delete', drop_here: 'Drop files to send them', file_too_big: '“{name}” is too big (at most {max}).', remove_file: 'Remove file',
-  caption: 'Add a caption…', open_picture: 'Open picture', play: 'Play', picture_failed: 'Picture could not be loaded',
+  caption: 'Add a caption…', open_picture: 'Open picture', play: 'Play', picture_failed: 'Picture could not be loaded', file_failed: 'File could not be loaded',
   kind_image: '🖼 Picture', kind_audio: '🎵 Audio', kind_video: '🎬 Video', kind_file: 'File', kind_location: '📍 Location', kind_card: 'Card', kind_custom: 'Message of an unknown kind',
   uploading: 'Uploading {n} %', everyone: 'Everyone', jump_to_quote: 'Go to quoted message', messages_of: 'Messages with {name}',
 

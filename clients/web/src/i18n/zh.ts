@@ -46,7 +46,7 @@ export const zh: Record<keyof typeof en, string> = {
   recall_ask: '撤回这条消息？', recall_hint: '所有人都将看不到它。', editing: '正在编辑消息', replying: '回复 {name}', original_gone: '更早的消息',
   st_sending: '发送中', st_waiting: '等待发送', st_sent: '已发送', st_delivered: '已送达', st_read: '已读', st_failed: '未发送',
   retry: '重试', delete: '删除', drop_here: '松开即可发送文件', file_too_big: '“{name}”太大了（上限 {max}）。', remove_file: '移除文件',
-  caption: '添加说明…', open_picture: '查看图片', play: '播放', picture_failed: '图片加载失败',
+  caption: '添加说明…', open_picture: '查看图片', play: '播放', picture_failed: '图片加载失败', file_failed: '文件加载失败',
   kind_image: '🖼 图片', kind_audio: '🎵 音频', kind_video: '🎬 视频', kind_file: '文件', kind_location: '📍 位置', kind_card: '名片', kind_custom: '未知类型的消息',
   uploading: '正在上传 {n} %', everyone: '所有人', jump_to_quote: '跳转到被引用的消息', messages_of: '与 {name} 的消息',
 

@@ -8,7 +8,7 @@ import type { ConvState, Event, Message, State } from '../proto';
 import { contacts, loadContacts } from './contacts';
 import { convs, forgetConvs, mergeConvs, noteMark, noteMessage, sorted, synced } from './convs';
 import { loadDrafts } from './drafts';
-import { forgetFiles } from './files';
+import { forgetFiles, retryFiles } from './files';
 import { forgetLive, setPresence, setTyping } from './live';
 import { device, expire, loadMe, me, session } from './session';
 import { flushMarks, markDelivered } from './marks';
@@ -59,6 +59,7 @@ export async function startChat(steal = false): Promise<void> {
       watchPeers();
       flushMarks();
       loadContacts().catch(() => {}); // nothing is pushed when somebody asks
+      void retryFiles();
       // The server forgets a status when its last connection ends.
       const own = read<{ state: State; text: string } | null>(`status.${s.user}`, null);
       if (own) void client?.request('status', own).catch(() => {});

@@ -3,7 +3,7 @@ import { t, tError } from '../i18n';
 import { bytes } from '../i18n/time';
 import type { FileRef, Message } from '../proto';
 import { previewOf } from '../state/describe';
-import { fileUrl, saveFile } from '../state/files';
+import { fileUrl, retryFile, saveFile, type Loaded } from '../state/files';
 import { toast } from '../state/toast';
 import { cancelUpload, type Upload } from '../state/uploads';
 import { Icon } from './icons';
@@ -38,13 +38,17 @@ function boxOf(file: FileRef): { width: string; aspectRatio: string } {
 }
 
 function Picture({ file, up }: { file: FileRef; up?: Upload }) {
-  const { url, failed } = up ? { url: up.url, failed: false } : fileUrl(file.file_id).value;
+  const { url, failed, gone }: Loaded = up ? { url: up.url } : fileUrl(file.file_id).value;
+  const again = failed && !gone;
   return (
-    <button type="button" class="picture" style={boxOf(file)} aria-label={t('open_picture')} disabled={!url || !!up}
-      onClick={() => { lightbox.value = { id: file.file_id, name: file.name ?? '' }; }}>
+    <button type="button" class="picture" style={boxOf(file)} aria-label={failed ? undefined : t('open_picture')} disabled={!!up || !(url || again)}
+      onClick={() => {
+        if (again) void retryFile(file.file_id);
+        else lightbox.value = { id: file.file_id, name: file.name ?? '' };
+      }}>
       {url && <img src={url} alt={file.name ?? ''} />}
       {!url && !failed && <span class="spinner" />}
-      {failed && <span class="picture-failed">{t('picture_failed')}</span>}
+      {failed && <span class="picture-failed">{t('picture_failed')}{again && <b>{t('try_again')}</b>}</span>}
       {up && !up.error && <Progress up={up} />}
     </button>
   );
@@ -80,15 +84,17 @@ function FileCard({ file, up }: { file: FileRef; up?: Upload }) {
 
 function Player({ file, kind, up }: { file: FileRef; kind: 'audio' | 'video'; up?: Upload }) {
   const [wanted, want] = useState(false);
-  if (up || !wanted) {
+  const { url, failed, gone }: Loaded = up || !wanted ? {} : fileUrl(file.file_id).value;
+  if (up || !wanted || failed) {
+    const play = () => { want(true); void retryFile(file.file_id); };
     return (
       <span class="player-row">
         <FileCard file={file} up={up} />
-        {!up && <button type="button" class="button small" onClick={() => want(true)}><Icon name="play" size={16} />{t('play')}</button>}
+        {failed && <span class="picture-failed">{t('file_failed')}</span>}
+        {!up && !gone && <button type="button" class="button small" onClick={play}><Icon name="play" size={16} />{t('play')}</button>}
       </span>
     );
   }
-  const { url } = fileUrl(file.file_id).value;
   if (!url) return <span class="spinner" />;
   return kind === 'audio' ? <audio controls autoplay src={url} /> : <video class="video" controls autoplay src={url} />;
 }
