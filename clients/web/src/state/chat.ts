@@ -9,7 +9,7 @@ import { contacts, loadContacts } from './contacts';
 import { convs, forgetConvs, mergeConvs, noteMark, noteMessage, sorted, synced } from './convs';
 import { loadDrafts } from './drafts';
 import { forgetFiles, retryFiles } from './files';
-import { forgetLive, setPresence, setTyping } from './live';
+import { forgetLive, keepPresence, setPresence, setTyping } from './live';
 import { device, expire, loadMe, me, session } from './session';
 import { flushMarks, markDelivered } from './marks';
 import { forgetGroups, noteGroupMark, refreshGroup } from './groups';
@@ -24,7 +24,7 @@ export const elsewhere = signal(false);
 export const outbox = signal<OutItem[]>([]);
 
 let client: Client | null = null;
-let watched: string[] = [];
+let watched = new Set<string>();
 
 export function theClient(): Client {
   if (!client) throw new Error('not logged in');
@@ -55,7 +55,7 @@ export async function startChat(steal = false): Promise<void> {
     save: (items) => write(key, items),
     onState,
     onOnline: () => {
-      watched = [];
+      watched = new Set();
       watchPeers();
       flushMarks();
       loadContacts().catch(() => {}); // nothing is pushed when somebody asks
@@ -94,6 +94,8 @@ export function forgetChat(): void {
   forgetUsers();
   forgetFiles();
   forgetLive();
+  extra.clear();
+  watched = new Set();
   outbox.value = [];
   contacts.value = null;
 }
@@ -149,6 +151,7 @@ function onConvs(list: ConvState[], complete: boolean): void {
   for (const c of list) {
     if (c.gone) {
       rooms.delete(c.conv);
+      extra.delete(c.conv);
       continue;
     }
     rooms.get(c.conv)?.timeline.reach(c.last_seq);
@@ -165,24 +168,42 @@ function onConvs(list: ConvState[], complete: boolean): void {
 // ---- presence ----
 
 const mostWatched = 500; // the server's limit a connection
-const extra = new Set<string>();
+const extra = new Map<string, string[]>(); // by the group or the slot that shows them
 
-export function alsoWatch(users: string[]): void {
-  for (const u of users) extra.add(u);
+/** Whom `of` shows, besides the partners of direct conversations. */
+export function alsoWatch(of: string, users: string[]): void {
+  extra.set(of, users);
   watchPeers();
 }
 
+/** Partners first, they are in the list of conversations all the time; then the groups, the latest first. */
+function toWatch(): Set<string> {
+  const users = new Set<string>();
+  for (const c of convs.value.values()) if (c.peer) users.add(c.peer);
+  for (const u of [...extra.values()].reverse().flat()) users.add(u);
+  users.delete(me.value.user);
+  return new Set([...users].slice(0, mostWatched));
+}
+
 function watchPeers(): void {
-  const wanted = new Set<string>(extra);
-  for (const c of convs.value.values()) if (c.peer) wanted.add(c.peer);
-  wanted.delete(me.value.user);
-  const fresh = [...wanted].slice(0, mostWatched).filter((u) => !watched.includes(u));
-  if (fresh.length === 0 || client?.link.state !== 'online') return;
-  watched.push(...fresh);
-  client.request('watch', { users: fresh }).then(
-    (ok) => setPresence(ok.watch?.presence ?? []),
-    () => { watched = watched.filter((u) => !fresh.includes(u)); },
-  );
+  if (client?.link.state !== 'online') return;
+  const wanted = toWatch();
+  const now = watched; // a new connection has a set of its own
+  const stale = [...now].filter((u) => !wanted.has(u));
+  const fresh = [...wanted].filter((u) => !now.has(u));
+  keepPresence(wanted);
+  // First: the server counts.
+  if (stale.length > 0) {
+    for (const u of stale) now.delete(u);
+    client.request('unwatch', { users: stale }).catch(() => { for (const u of stale) now.add(u); });
+  }
+  if (fresh.length > 0) {
+    for (const u of fresh) now.add(u);
+    client.request('watch', { users: fresh }).then(
+      (ok) => setPresence(ok.watch?.presence ?? []),
+      () => { for (const u of fresh) now.delete(u); },
+    );
+  }
 }
 
 // ---- what wakes a sleeping page ----

@@ -45,7 +45,7 @@ async function load(conv: string, g: Signal<Group>, current: () => boolean): Pro
   remember(list.map((m) => ({ user: m.user, name: m.name })));
   const marks = marksOf(conv);
   g.value = { members: list.map((m) => raise(m, marks.get(m.user))), complete: !members.members?.more, info: info.info };
-  if (convs.peek().get(conv)?.kind === 'group') alsoWatch(list.slice(0, 100).map((m) => m.user));
+  if (convs.peek().get(conv)?.kind === 'group') alsoWatch(conv, list.slice(0, 100).map((m) => m.user));
 }
 
 // What was pushed, by user: a mark may overtake the answer that lists the members, and is newer than it.

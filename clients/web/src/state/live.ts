@@ -15,6 +15,12 @@ export function setPresence(list: Presence[]): void {
   presence.value = next;
 }
 
+/** Of the others nothing is heard any more: what is known of them would stay as it is. */
+export function keepPresence(users: ReadonlySet<string>): void {
+  const next = new Map([...presence.value].filter(([user]) => users.has(user)));
+  if (next.size < presence.value.size) presence.value = next;
+}
+
 export function setTyping(conv: string, user: string, on: boolean): void {
   const had = typing.value.get(conv)?.has(user) ?? false;
   if (!on && !had) return;

@@ -24,7 +24,7 @@ import { LinkBar } from './Shell';
 
 export function Chat({ conv, user }: { conv?: string; user?: string }) {
   const known = conv ? convs.value.get(conv) : directWith(user!);
-  useEffect(() => { if (user) { want(user); alsoWatch([user]); } }, [user]);
+  useEffect(() => { if (user) { want(user); alsoWatch(`@${user}`, [user]); } }, [user]);
   if (known) return <OpenChat key={slotOf(known)} c={known} />;
   if (user && synced.value) return <OpenChat key={`@${user}`} c={notYet(user)} />;
   return (
