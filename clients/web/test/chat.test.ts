@@ -2,6 +2,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FakeSocket, turns } from './fake-socket';
 
 // The whole of state/ as it runs in the browser, on a socket of the test's; REST has no network.
+class FakeRequest {
+  static aborted = 0;
+  upload = {};
+  onabort = () => {};
+  open() {}
+  setRequestHeader() {}
+  send() {}
+  abort() { FakeRequest.aborted++; this.onabort(); }
+}
 vi.stubGlobal('navigator', { language: 'en', languages: ['en'], userAgent: 'test' });
 vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener() {} }));
 vi.stubGlobal('localStorage', { getItem: () => null, setItem() {}, removeItem() {} });
@@ -9,9 +18,12 @@ vi.stubGlobal('location', { hash: '', protocol: 'http:', host: 'pigeon', origin:
 vi.stubGlobal('addEventListener', () => {});
 vi.stubGlobal('fetch', () => Promise.reject(new Error('no network')));
 vi.stubGlobal('WebSocket', FakeSocket);
+vi.stubGlobal('XMLHttpRequest', FakeRequest);
 const { alsoWatch, forgetChat, startChat } = await import('../src/state/chat');
 const { presence } = await import('../src/state/live');
+const { markRead } = await import('../src/state/marks');
 const { session } = await import('../src/state/session');
+const { sendFiles, uploads } = await import('../src/state/uploads');
 
 const names = (letter: string, n: number) => Array.from({ length: n }, (_, i) => `${letter}${i}`);
 const conv = { last_seq: 0, read_seq: 0, delivered_seq: 0, unread: 0, version: 1 };
@@ -30,7 +42,7 @@ async function sync(...convs: unknown[]): Promise<void> {
 }
 const watchedNow = () => FakeSocket.last.frame('watch')?.watch.users;
 
-beforeEach(() => { vi.useFakeTimers(); FakeSocket.all = []; });
+beforeEach(() => { vi.useFakeTimers(); FakeSocket.all = []; FakeRequest.aborted = 0; });
 afterEach(() => { forgetChat(); session.value = null; vi.useRealTimers(); });
 
 describe('presence', () => {
@@ -71,5 +83,32 @@ describe('presence', () => {
     await sync(group('g', true));
     expect(FakeSocket.last.frame('unwatch').unwatch.users).toEqual(['g0']);
     expect([...presence.value.keys()]).toEqual(['p0']);
+  });
+});
+
+describe('who logs out', () => {
+  it('leaves the next user no marks, no uploads and nobody to watch', async () => {
+    await logIn('alice');
+    await sync(direct('bob'));
+    alsoWatch('@carol', ['carol']);
+    markRead('d:alice:bob', 5);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(FakeSocket.last.frame('mark').mark).toEqual({ conv: 'd:alice:bob', read: 5, delivered: 5 });
+    markRead('d:alice:bob', 6);
+    await sendFiles('@bob', { user: 'bob' }, [{ name: 'a.txt', type: 'text/plain', size: 1 } as File], '');
+    await turns();
+    forgetChat(); // the mark's answer never comes
+    session.value = null;
+    await turns();
+    expect(uploads.value).toEqual([]);
+    expect(FakeRequest.aborted).toBe(1);
+    await logIn('bob');
+    await sync();
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(FakeSocket.all).toHaveLength(2);
+    expect(FakeSocket.last.frame('hello').hello.token).toBe('t-bob');
+    expect(FakeSocket.last.frames('mark')).toEqual([]);
+    expect(FakeSocket.last.frames('watch')).toEqual([]);
+    expect(FakeSocket.last.frames('send')).toEqual([]);
   });
 });

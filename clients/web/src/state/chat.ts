@@ -11,11 +11,12 @@ import { loadDrafts } from './drafts';
 import { forgetFiles, retryFiles } from './files';
 import { forgetLive, keepPresence, setPresence, setTyping } from './live';
 import { device, expire, loadMe, me, session } from './session';
-import { flushMarks, markDelivered } from './marks';
+import { flushMarks, forgetMarks, markDelivered } from './marks';
 import { forgetGroups, noteGroupMark, refreshGroup } from './groups';
 import { notify } from './notify';
 import { forgetRooms, rooms } from './rooms';
 import { read, write } from './storage';
+import { forgetUploads } from './uploads';
 import { forgetUsers, want } from './users';
 
 export const linkState = signal<LinkState>('idle');
@@ -94,6 +95,8 @@ export function forgetChat(): void {
   forgetUsers();
   forgetFiles();
   forgetLive();
+  forgetMarks();
+  forgetUploads();
   extra.clear();
   watched = new Set();
   outbox.value = [];

@@ -1,8 +1,8 @@
 // Watermarks on their way to the server: gathered for a moment, kept while offline.
 import { linkState, theClient } from './chat';
 
-const pending = new Map<string, { read?: number; delivered?: number }>();
-const told = new Map<string, { read: number; delivered: number }>();
+let pending = new Map<string, { read?: number; delivered?: number }>();
+let told = new Map<string, { read: number; delivered: number }>();
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 export function markRead(conv: string, seq: number): void {
@@ -27,19 +27,28 @@ export function flushMarks(): void {
   clearTimeout(timer);
   timer = undefined;
   if (linkState.peek() !== 'online') return;
-  for (const [conv, mark] of [...pending]) {
-    pending.delete(conv);
+  // An answer that comes after a log-out ends up in these, not in the next user's.
+  const [waiting, done] = [pending, told];
+  for (const [conv, mark] of [...waiting]) {
+    waiting.delete(conv);
     theClient().request('mark', { conv, ...mark }).then(
       () => {
-        const done = told.get(conv) ?? { read: 0, delivered: 0 };
-        told.set(conv, { read: Math.max(done.read, mark.read ?? 0), delivered: Math.max(done.delivered, mark.delivered ?? 0) });
+        const old = done.get(conv) ?? { read: 0, delivered: 0 };
+        done.set(conv, { read: Math.max(old.read, mark.read ?? 0), delivered: Math.max(old.delivered, mark.delivered ?? 0) });
       },
       (e: { code?: string; retry?: boolean }) => {
         if (e.code === 'offline' || e.code === 'timeout' || e.retry) {
-          pending.set(conv, { ...mark, ...pending.get(conv) });
-          if (e.code !== 'offline') timer ??= setTimeout(flushMarks, 3000);
+          waiting.set(conv, { ...mark, ...waiting.get(conv) });
+          if (e.code !== 'offline' && waiting === pending) timer ??= setTimeout(flushMarks, 3000);
         }
       },
     );
   }
+}
+
+export function forgetMarks(): void {
+  clearTimeout(timer);
+  timer = undefined;
+  pending = new Map();
+  told = new Map();
 }

@@ -1,7 +1,8 @@
 // Files on their way up. The bytes cannot be kept over a reload; once they are up, the message goes to the outbox.
 import { signal } from '@preact/signals';
-import { errorCode } from '../net/error';
-import { upload } from '../net/http';
+import { Backoff } from '../net/backoff';
+import { errorCode, isTransient, NetError } from '../net/error';
+import { upload, type Uploaded } from '../net/http';
 import { newClientId } from '../net/ids';
 import type { FileRef, Kind, Target } from '../proto';
 import { theClient } from './chat';
@@ -14,6 +15,9 @@ export interface Upload {
 
 export const uploads = signal<Upload[]>([]);
 const aborts = new Map<string, AbortController>();
+const lanes = new Map<string, Promise<void>>(); // by slot: the end of what waits there
+const tries = 6;
+let round = 0; // counts the log-outs
 
 const picture = /^image\/(png|jpeg|gif|webp|avif)$/;
 
@@ -24,22 +28,26 @@ export function kindOf(file: { type: string }): Kind {
   return 'file';
 }
 
-export async function sendFile(slot: string, to: Target, file: File, caption: string, reply?: number): Promise<void> {
-  const kind = kindOf(file);
-  const u: Upload = { id: newClientId(), slot, to, file, kind, caption, reply, at: Date.now(), part: 0 };
-  if (kind === 'image') {
-    u.url = URL.createObjectURL(file);
-    Object.assign(u, await sizeOf(u.url));
+/** They arrive in this order; the caption and what is replied to go with the first. */
+export async function sendFiles(slot: string, to: Target, files: File[], caption: string, reply?: number): Promise<void> {
+  const began = round;
+  const at = Date.now();
+  const list = await Promise.all(files.map((file, i) => measured({
+    id: newClientId(), slot, to, file, kind: kindOf(file), caption: i === 0 ? caption : '', reply: i === 0 ? reply : undefined, at, part: 0,
+  })));
+  if (began !== round) {
+    for (const u of list) if (u.url) URL.revokeObjectURL(u.url);
+    return;
   }
-  uploads.value = [...uploads.value, u];
-  await run(u);
+  uploads.value = [...uploads.value, ...list];
+  for (const u of list) enqueue(u);
 }
 
 export function retryUpload(id: string): void {
   const u = uploads.value.find((x) => x.id === id);
-  if (!u) return;
+  if (!u?.error) return;
   patch(id, { error: undefined, part: 0 });
-  void run(u);
+  enqueue(u);
 }
 
 export function cancelUpload(id: string): void {
@@ -47,11 +55,37 @@ export function cancelUpload(id: string): void {
   drop(id);
 }
 
+export function forgetUploads(): void {
+  round++;
+  for (const abort of aborts.values()) abort.abort();
+  for (const u of uploads.peek()) if (u.url) URL.revokeObjectURL(u.url);
+  aborts.clear();
+  lanes.clear();
+  uploads.value = [];
+}
+
+async function measured(u: Upload): Promise<Upload> {
+  if (u.kind !== 'image') return u;
+  const url = URL.createObjectURL(u.file);
+  return { ...u, url, ...await sizeOf(url) };
+}
+
+/** One at a time in a conversation: they keep their order, and the server takes few at once. */
+function enqueue(u: Upload): void {
+  const turn = (lanes.get(u.slot) ?? Promise.resolve()).then(() => run(u));
+  lanes.set(u.slot, turn);
+  void turn.then(() => { if (lanes.get(u.slot) === turn) lanes.delete(u.slot); });
+}
+
 async function run(u: Upload): Promise<void> {
+  const listed = () => uploads.peek().some((x) => x.id === u.id); // neither cancelled nor of who has logged out
+  if (!listed()) return;
   const abort = new AbortController();
   aborts.set(u.id, abort);
   try {
-    const done = await upload(u.file, u.file.name || 'file', (part) => patch(u.id, { part }), abort.signal);
+    const done = await store(u, abort.signal);
+    if (!listed()) return;
+    const { outbox } = theClient();
     const file: FileRef = {
       file_id: done.file_id, name: done.name || u.file.name, size: done.size ?? u.file.size,
       mime: done.mime || u.file.type || 'application/octet-stream',
@@ -59,15 +93,39 @@ async function run(u: Upload): Promise<void> {
     };
     if (u.kind === 'image') seedFile(done.file_id, u.file);
     drop(u.id);
-    theClient().outbox.add({
+    outbox.add({
       slot: u.slot, to: u.to, client_id: u.id, kind: u.kind, at: u.at, reply_to: u.reply,
       body: { ...(u.caption ? { text: u.caption } : {}), file },
     });
   } catch (e) {
     if (errorCode(e) !== 'cancelled') patch(u.id, { error: errorCode(e) });
   } finally {
-    aborts.delete(u.id);
+    if (aborts.get(u.id) === abort) aborts.delete(u.id);
   }
+}
+
+/** Tried again while that may help, but not for ever: each try sends all the bytes. */
+async function store(u: Upload, signal: AbortSignal): Promise<Uploaded> {
+  const backoff = new Backoff(1000, 30_000);
+  for (let n = 1; ; n++) {
+    try {
+      return await upload(u.file, u.file.name || 'file', (part) => patch(u.id, { part }), signal);
+    } catch (e) {
+      if (!isTransient(e) || n === tries || signal.aborted) throw e;
+      patch(u.id, { part: 0 });
+      await pause(e.retryAfterMs || backoff.next(), signal);
+    }
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(new NetError('cancelled'));
+    });
+  });
 }
 
 function patch(id: string, change: Partial<Upload>): void {

@@ -11,7 +11,7 @@ import { drafts, setDraft } from '../state/drafts';
 import { groupOf } from '../state/groups';
 import { me, serverInfo } from '../state/session';
 import { toast } from '../state/toast';
-import { kindOf, sendFile } from '../state/uploads';
+import { kindOf, sendFiles } from '../state/uploads';
 import { nameOf } from '../state/users';
 import { IconButton } from './bits';
 import { EmojiGrid } from './Emoji';
@@ -78,7 +78,7 @@ export function Composer({ c, slot, input, files, setFiles, editing, reply, onCa
       return;
     }
     if (files.length > 0) {
-      files.forEach((f, i) => void sendFile(slot, to, f, i === 0 ? body : '', i === 0 ? reply?.seq : undefined));
+      void sendFiles(slot, to, files, body, reply?.seq);
       setFiles([]);
     } else if (body) {
       sendText(slot, to, body, reply?.seq, group ? mentionedIn(body, group.members.map((m) => m.user), isAdminOf(c)) : undefined);
