@@ -166,13 +166,30 @@ describe('reconnecting', () => {
     expect(FakeSocket.all).toHaveLength(2);
   });
 
-  it('takes close 4409 for replaced and 4401 for expired', async () => {
+  it('takes close 4409 for replaced, and the word of the server for expired', async () => {
     await online();
     FakeSocket.last.die(4409);
     expect(link.state).toBe('replaced');
     link.start(); FakeSocket.last.greet(); await turns();
+    FakeSocket.last.say({ bye: { code: 'expired', retry_after_ms: 0 } });
     FakeSocket.last.die(4401);
     expect(link.state).toBe('expired');
+  });
+
+  it('says hello again after close 4401 alone: that hello may have come too late', async () => {
+    link.start();
+    FakeSocket.last.accept();
+    FakeSocket.last.say({ error: { code: 'unauthenticated', text: 'no hello in time', retry: false } });
+    FakeSocket.last.die(4401);
+    await turns();
+    expect(link.state).toBe('waiting');
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(FakeSocket.all).toHaveLength(2);
+    FakeSocket.last.greet(); await turns();
+    expect(link.state).toBe('online');
+    FakeSocket.last.die(4401);
+    expect(link.state).toBe('waiting');
+    expect(states).not.toContain('expired');
   });
 });
 

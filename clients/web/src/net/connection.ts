@@ -109,10 +109,11 @@ export class Connection {
       return;
     }
     this.socket = socket;
-    this.timer = setTimeout(() => this.lost(socket, 4000), connectTimeout);
+    this.timer = setTimeout(() => this.lost(socket), connectTimeout);
     socket.onopen = () => this.greet(socket);
     socket.onmessage = (e) => socket === this.socket && this.receive(e.data);
-    socket.onclose = (e) => this.lost(socket, e.code);
+    // 4401 alone says nothing of the token: a hello that came too late gets it as well. The next hello's answer tells.
+    socket.onclose = (e) => this.lost(socket, e.code === 4409 ? 'replaced' : 'later');
     socket.onerror = () => {}; // a close event follows
   }
 
@@ -131,7 +132,7 @@ export class Connection {
       (e: NetError) => {
         if (socket !== this.socket) return;
         this.retryAfter = Math.max(this.retryAfter, e.retryAfterMs);
-        this.lost(socket, e.code === 'unauthenticated' ? 4401 : 4000);
+        this.lost(socket, e.code === 'unauthenticated' ? 'expired' : 'later');
       },
     );
   }
@@ -183,17 +184,16 @@ export class Connection {
     const socket = this.socket!;
     this.retryAfter = retryAfterMs;
     // `kicked` may mean that the token was revoked: the next hello tells.
-    this.lost(socket, code === 'replaced' ? 4409 : code === 'expired' ? 4401 : 4000);
+    this.lost(socket, code === 'replaced' || code === 'expired' ? code : 'later');
   }
 
-  private lost(socket: Socket, code: number): void {
+  private lost(socket: Socket, end: 'replaced' | 'expired' | 'later' = 'later'): void {
     if (socket !== this.socket) return;
     const wait = this.retryAfter;
     this.drop();
     this.retryAfter = wait;
-    if (code === 4409) this.setState('replaced');
-    else if (code === 4401) this.setState('expired');
-    else this.later();
+    if (end === 'later') this.later();
+    else this.setState(end);
   }
 
   private later(): void {
@@ -242,7 +242,7 @@ export class Connection {
       (e: NetError) => {
         if (socket !== this.socket) return;
         this.probing = false;
-        if (e.code === 'timeout') this.lost(socket, 4000);
+        if (e.code === 'timeout') this.lost(socket);
         else this.beatLater();
       },
     );
