@@ -4,7 +4,9 @@ const files = __FILES__;
 const cacheName = 'pigeon-__HASH__';
 
 self.addEventListener('install', (e) => {
-  e.waitUntil(caches.open(cacheName).then((c) => c.addAll(files)).then(() => self.skipWaiting()));
+  // From the server: the browser's own cache may hold what an older version had under the same name.
+  const fresh = files.map((f) => new Request(f, { cache: 'reload' }));
+  e.waitUntil(caches.open(cacheName).then((c) => c.addAll(fresh)).then(() => self.skipWaiting()));
 });
 
 self.addEventListener('activate', (e) => {

@@ -113,6 +113,22 @@ def test_what_nginx_says_and_hides(fresh):
     assert {s["address"] for s in json.loads(raw)["sessions"]} == {"127.0.0.1"}
 
 
+def test_a_page_is_asked_for_again_and_its_parts_are_kept(fresh):
+    """What keeps its name is never taken from a browser's cache unasked, or an old page would ask for parts that are gone."""
+    cluster = fresh(services=())
+    os.mkdir(os.path.join(cluster.env["PIGEON_WEB"], "assets"))
+    for name in ("index.html", "sw.js", "assets/index-1a2b.js"):
+        with open(os.path.join(cluster.env["PIGEON_WEB"], name), "w", encoding="utf-8") as f:
+            f.write(name)
+    cluster.start("nginx", wait=False)
+    wait_until(lambda: http_get(cluster.base + 15, "/sw.js")[0] == 200, 10, "nginx")
+    for path, content in (("/", b"index.html"), ("/index.html", b"index.html"), ("/c/none", b"index.html"), ("/sw.js", b"sw.js")):
+        status, headers, raw = through_nginx(cluster, "GET", path)
+        assert (status, raw, headers["cache-control"]) == (200, content, "no-cache"), path
+        assert "content-security-policy" in headers and "etag" in headers, path
+    assert "max-age=31536000" in through_nginx(cluster, "GET", "/assets/index-1a2b.js")[1]["cache-control"]
+
+
 # ---- limits ----
 
 def test_devices_of_one_user_are_bounded(shared):
