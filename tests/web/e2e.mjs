@@ -108,6 +108,23 @@ await check('arrow-up edits the last message', async () => {
   await withText(a, `fixed ${tag}`).waitFor();
 });
 
+await check('the text of an edit that failed is still there', async () => {
+  await a.context().setOffline(true);
+  await a.evaluate(() => window.__sockets.forEach((s) => s.close()));
+  await a.locator('.link-bar').first().waitFor();
+  await a.press('.composer textarea', 'ArrowUp');
+  await expectSoon(() => a.inputValue('.composer textarea'), `fixed ${tag}`);
+  await say(a, `mended ${tag}`);
+  await a.locator('.toast.bad').first().waitFor();
+  await a.context().setOffline(false);
+  await expectSoon(() => a.locator('.link-bar').count(), 0, 20_000);
+  await expectSoon(() => a.inputValue('.composer textarea'), `mended ${tag}`);
+  await a.locator('.compose-quote').waitFor();
+  await say(a, `fixed ${tag}`); // as it was: nothing to save
+  await a.locator('.compose-quote').waitFor({ state: 'detached' });
+  await expectSoon(() => a.inputValue('.composer textarea'), '');
+});
+
 await check('a reaction goes on and off', async () => {
   await withText(b, `fixed ${tag}`).hover();
   await withText(b, `fixed ${tag}`).locator('.row-tools button').nth(0).click();

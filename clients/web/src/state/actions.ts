@@ -40,10 +40,12 @@ export async function recall(m: Message): Promise<void> {
   operated(m, ok?.recall, { op: 'recall', seq: m.seq });
 }
 
-export async function edit(m: Message, text: string): Promise<void> {
+/** True when it was done. */
+export async function edit(m: Message, text: string): Promise<boolean> {
   const body = { text };
   const ok = await ask('edit', { conv: m.conv, seq: m.seq, body });
   operated(m, ok?.edit, { op: 'edit', seq: m.seq, body });
+  return ok !== undefined;
 }
 
 export async function react(m: Message, emoji: string): Promise<void> {

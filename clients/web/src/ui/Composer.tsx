@@ -27,10 +27,13 @@ export function Composer({ c, slot, input, files, setFiles, editing, reply, onCa
   onEditLast: () => void; onJump: (seq: number) => void;
 }) {
   const [editText, setEditText] = useState('');
+  const [saving, setSaving] = useState<Message | null>(null);
   const [emojiOpen, setEmojiOpen] = useState(false);
   const [caret, setCaret] = useState(0);
   const [pickIndex, setPickIndex] = useState(0);
   const lastTyping = useRef(0);
+  const edited = useRef(editing); // what is edited when an answer comes
+  edited.current = editing;
   const root = useRef<HTMLElement>(null);
   const picker = useRef<HTMLInputElement>(null);
   const text = editing ? editText : drafts.value[slot]?.text ?? '';
@@ -70,11 +73,20 @@ export function Composer({ c, slot, input, files, setFiles, editing, reply, onCa
     setTimeout(() => { input.current?.focus(); input.current?.setSelectionRange(head.length, head.length); });
   };
 
+  // The text stays until it is stored: it is nowhere else.
+  const save = async (m: Message, body: string) => {
+    if (saving === m) return;
+    setSaving(m);
+    const done = await edit(m, body);
+    setSaving(null);
+    if (done && edited.current === m) onEditing(null);
+  };
+
   const send = () => {
     const body = text.trim();
     if (editing) {
-      if (body && body !== editing.body?.text) void edit(editing, body);
-      onEditing(null);
+      if (body && body !== editing.body?.text) void save(editing, body);
+      else onEditing(null);
       return;
     }
     if (files.length > 0) {
@@ -173,7 +185,7 @@ export function Composer({ c, slot, input, files, setFiles, editing, reply, onCa
         <input ref={picker} type="file" multiple class="offscreen" tabIndex={-1} aria-label={t('attach')}
           onChange={(e) => { addFiles(e.currentTarget.files ?? []); e.currentTarget.value = ''; }} />
         {!editing && <IconButton icon="clip" label={t('attach')} onClick={() => picker.current?.click()} />}
-        <textarea ref={input} rows={1} value={text} placeholder={t(files.length ? 'caption' : 'write_message')} aria-label={t('message')}
+        <textarea ref={input} rows={1} value={text} readOnly={editing !== null && saving === editing} placeholder={t(files.length ? 'caption' : 'write_message')} aria-label={t('message')}
           enterkeyhint={touch.matches ? 'enter' : 'send'} onInput={onInput} onKeyDown={onKeyDown}
           onSelect={(e) => setCaret(e.currentTarget.selectionStart)}
           onPaste={(e) => {
