@@ -27,6 +27,18 @@ beforeEach(() => {
     onChange: (list) => { shown = list.map((x) => x.seq); },
   });
 });
+/** The next answers are made at once and arrive when the returned function is called. */
+const hold = () => {
+  const good = (line as any).o.fetch;
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => { release = resolve; });
+  (line as any).o.fetch = async (r: unknown) => {
+    const page = await good(r);
+    await gate;
+    return page;
+  };
+  return () => release();
+};
 const fillStore = (from: number, to: number) => { for (let i = from; i <= to; i++) store.push(m(i)); };
 
 describe('timeline', () => {
@@ -125,6 +137,39 @@ describe('timeline', () => {
     await line.open();
     await line.back();
     expect(line.get(1)!.body!.text).toBe('final');
+  });
+
+  it('fetches what came after the answer to a gap was made', async () => {
+    fillStore(1, 2);
+    await line.open();
+    const letGo = hold();
+    fillStore(3, 3);
+    line.reach(3);
+    fillStore(4, 5);
+    line.reach(5); // the answer on its way ends at 3
+    letGo();
+    await turns(30);
+    expect(shown).toEqual([1, 2, 3, 4, 5]);
+    line.reach(5);
+    expect(asked).toHaveLength(3);
+  });
+
+  it('applies what is pushed while the page of its message loads', async () => {
+    fillStore(1, 70);
+    await line.open();
+    expect(shown[0]).toBe(11);
+    const letGo = hold();
+    const paging = line.back();
+    line.push(op(71, { op: 'edit', seq: 1, body: { text: 'first' } }));
+    line.push(op(72, { op: 'edit', seq: 1, body: { text: 'final' } }));
+    line.push(op(73, { op: 'recall', seq: 2 }));
+    line.push(op(74, { op: 'react', seq: 99, emoji: '👍', on: true })); // on nothing that there is
+    letGo();
+    await paging;
+    expect(shown[0]).toBe(1);
+    expect(line.get(1)).toMatchObject({ body: { text: 'final' }, edited_at: 72 });
+    expect(line.messages[0]).toBe(line.get(1));
+    expect(line.get(2)).toMatchObject({ recalled: true, body: {} });
   });
 
   it('tries a failed gap again at the next sign', async () => {

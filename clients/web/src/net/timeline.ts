@@ -26,6 +26,7 @@ export class Timeline {
   private filling: Promise<void> | null = null;
   private paging: Promise<void> | null = null;
   private opening: Promise<void> | null = null;
+  private missed: Message[] = []; // operations on what `paging` may bring
 
   constructor(private o: TimelineOptions) {}
 
@@ -92,13 +93,14 @@ export class Timeline {
         await this.newest(pageSize);
         continue;
       }
+      const asked = this.wanted; // what is pushed meanwhile is not in the answer
       const page = await this.o.fetch({ after: this.top, limit: gapPage });
       const messages = page.messages ?? [];
       for (const m of messages) this.held.set(m.seq, m);
       const last = messages.at(-1)?.seq ?? 0;
       // Numbers that the server left out do not exist for this user; without more pages, nothing is missing below
       // what was asked for.
-      const end = page.more && last > this.top ? last : Math.max(last, this.wanted);
+      const end = page.more && last > this.top ? last : Math.max(last, asked);
       for (const seq of [...this.held.keys()].sort((a, b) => a - b)) {
         if (seq <= end) this.place(seq);
       }
@@ -129,12 +131,17 @@ export class Timeline {
 
   private async page(): Promise<void> {
     const before = this.list[0]?.seq ?? this.top + 1;
+    this.missed = [];
     const page = await this.o.fetch({ before, limit: pageSize });
     const fresh = (page.messages ?? []).filter((m) => !this.bySeq.has(m.seq) && m.seq < before);
     for (const m of fresh) this.bySeq.set(m.seq, m);
-    // Not applied: what older operations did is in these messages, and later ones may have undone it.
+    // The page's own are not applied: what older operations did is in its messages, and later ones may have undone it.
     this.list = [...fresh, ...this.list];
     this.older = (page.more ?? false) && fresh.length > 0;
+    // Those that came meanwhile may be in it or not; in their order they can be applied twice.
+    const late = this.missed;
+    this.missed = [];
+    for (const m of late) this.apply(m);
     this.changed();
   }
 
@@ -155,9 +162,16 @@ export class Timeline {
     this.held.delete(seq);
     if (this.bySeq.has(seq)) return;
     this.insert(m);
+    this.apply(m);
+  }
+
+  /** Does to its target what an operation says. */
+  private apply(m: Message): void {
     const op = m.kind === 'operation' ? m.body?.operation : undefined;
-    const target = op?.seq ? this.bySeq.get(op.seq) : undefined;
-    if (op && target) this.replace(applyOperation(target, op, m.from, m.sent_at));
+    if (!op?.seq) return;
+    const target = this.bySeq.get(op.seq);
+    if (target) this.replace(applyOperation(target, op, m.from, m.sent_at));
+    else if (this.paging) this.missed.push(m);
   }
 
   private insert(m: Message): void {
