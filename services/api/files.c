@@ -1,6 +1,7 @@
 /* Where files lie, and sending them; see files.h. */
 #include "services/api/files.h"
 
+#include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/proto/storage_client.h"
 #include "common/svc/log.h"
@@ -13,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 1024 };
+enum { PATH_BYTES = 1024, LEFT_AFTER_MS = 24 * 60 * 60 * 1000 };
 
 static int make_dir(const char *path)
 {
@@ -21,6 +22,13 @@ static int make_dir(const char *path)
         return 0;
     pgn_log(PGN_ERR, "cannot make the directory %s: %s", path, strerror(errno));
     return PGN_E_IO;
+}
+
+/* Nobody writes to it any more. The nodes of a cluster share the directory: a young one may be another's upload. */
+static bool was_left(const char *path)
+{
+    struct stat st;
+    return !lstat(path, &st) && (uint64_t)st.st_mtime * 1000 + LEFT_AFTER_MS < pgn_wall_ms();
 }
 
 int api_files_prepare(const struct pgn_config *config)
@@ -45,7 +53,7 @@ int api_files_prepare(const struct pgn_config *config)
         if (entry->d_name[0] == '.')
             continue;
         snprintf(entry_path, sizeof entry_path, "%s/%s", path, entry->d_name);
-        if (unlink(entry_path))
+        if (was_left(entry_path) && unlink(entry_path) && errno != ENOENT) /* another node may be clearing, too */
             pgn_log(PGN_WARN, "cannot remove %s: %s", entry_path, strerror(errno));
     }
     closedir(dir);

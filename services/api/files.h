@@ -7,7 +7,7 @@
 
 #include "services/api/call.h"
 
-/* Makes the directories, and clears what was left of uploads that did not end. PGN_E_IO after logging why. */
+/* Makes the directories, and clears what uploads that did not end left a day ago or earlier. PGN_E_IO after logging why. */
 int api_files_prepare(const struct pgn_config *config) PGN_MUST_USE;
 
 /* Handlers. */
