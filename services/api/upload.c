@@ -118,7 +118,10 @@ static int settle(struct upload *u)
     return 0;
 }
 
-/* Tells the directory. An unanswered request is repeated. */
+/*
+ * Tells the directory. An unanswered request is repeated. PGN_E_UNCERTAIN: the directory may know the file, whatever the
+ * last try was answered.
+ */
 static int record(struct upload *u, const char *name, const char *mime)
 {
     struct api_call *call = u->call;
@@ -126,6 +129,7 @@ static int record(struct upload *u, const char *name, const char *mime)
     Pigeon__FileMeta meta = PIGEON__FILE_META__INIT;
     Pigeon__Reply *reply;
     int e = PGN_E_TIMEOUT;
+    bool doubt = false;
     meta.file_id = u->id;
     meta.owner = call->session.user;
     meta.name = api_strdup(call, name);
@@ -140,8 +144,9 @@ static int record(struct upload *u, const char *name, const char *mime)
         e = pgn_storage_dir_sync(call->api->bus, &request, PGN_STORAGE_TIMEOUT_MS / 2, call->arena, &reply, &call->problem);
         if (e == PGN_E_CONFLICT && i > 0)
             e = 0; /* the unanswered one had done it */
+        doubt = doubt || e == PGN_E_TIMEOUT || e == PGN_E_UNCERTAIN;
     }
-    return e;
+    return e && doubt ? api_fail(call, PGN_E_UNCERTAIN, NULL) : e;
 }
 
 static int receive(struct upload *u, const char *name, const char *mime)
@@ -160,7 +165,7 @@ static int receive(struct upload *u, const char *name, const char *mime)
         return e;
     }
     e = record(u, name, mime);
-    if (e && e != PGN_E_TIMEOUT) /* in doubt it stays: a row may point to it */
+    if (e && e != PGN_E_UNCERTAIN) /* in doubt it stays: a row may point to it */
         unlink(u->path);
     return e;
 }

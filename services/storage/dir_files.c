@@ -19,12 +19,13 @@ int sto_dir_file_put(struct sto_asking *a, const Pigeon__FileMeta *in)
         return sto_ask_error(a, PGN_E_INVALID, "malformed file");
     if ((error = sto_user_get(a, in->owner, &owner, NULL)) != 0)
         return error;
-    if (in->quota && (in->size > in->quota || owner->file_bytes > in->quota - in->size))
-        return sto_ask_error(a, PGN_E_TOO_LARGE, "your files together would be larger than allowed");
     error = sto_sql_run(a->dir, STO_SQL_FILE_ADD, NULL, "sssisbi", in->file_id, in->owner, in->name, (int64_t)in->size, in->mime,
                         in->sha256.data, in->sha256.len, (int64_t)(in->created_at ? in->created_at : a->now_ms));
     if (error)
         return error == PGN_E_CONFLICT ? sto_ask_error(a, error, "this file is there already") : error;
+    /* Only now: the repeat of an unanswered request is not too large because of itself. An error takes the row back. */
+    if (in->quota && (in->size > in->quota || owner->file_bytes > in->quota - in->size))
+        return sto_ask_error(a, PGN_E_TOO_LARGE, "your files together would be larger than allowed");
     return sto_sql_run(a->dir, STO_SQL_USER_BYTES, NULL, "si", in->owner, (int64_t)in->size);
 }
 

@@ -1,11 +1,14 @@
 """Files: upload, download, who may read, limits and quota."""
 import hashlib
 import http.client
+import json
 import os
 import socket
+import threading
 import time
 
 import pytest
+from bus import Bus
 from cluster import wait_until
 from rest import Person, call
 
@@ -156,6 +159,28 @@ def test_what_a_crash_left_is_cleared_after_a_day(fresh):
         os.utime(path, (time.time() - hours * 3600,) * 2)
     cluster.restart("api")
     assert (os.path.exists(left), os.path.exists(young)) == (False, True)
+
+
+def test_the_bytes_of_an_upload_in_doubt_stay(fresh):
+    """The directory was asked and may have answered; that nobody answers the repeat does not undo it."""
+    cluster = fresh()
+    alice = Person.register(cluster, "alice")
+    asked = threading.Event()
+    with socket.create_connection(("127.0.0.1", cluster.base + 3), timeout=30) as s:
+        s.sendall(f"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\nContent-Length: 10000\r\n\r\n".encode() + b"x" * 5000)
+        wait_until(lambda: os.listdir(os.path.join(cluster.data, "files", "tmp")), 5, "the upload to begin")
+        cluster.kill("storage")
+        silent = Bus(cluster, "storage", {"pgn.sto.dir": lambda data, reply: asked.set()})
+        s.sendall(b"x" * 5000)
+        assert asked.wait(10), "the directory is not told"
+        silent.write("UNSUB 1\r\n")
+        silent.flush()
+        answer = http.client.HTTPResponse(s)
+        answer.begin()
+        assert (answer.status, json.loads(answer.read())["error"]["code"]) == (504, "uncertain")
+    silent.close()
+    assert len(stored(cluster)) == 1
+    cluster.start("storage")
 
 
 def test_nginx_sends_the_files(fresh):

@@ -490,6 +490,7 @@ static void files_have_a_quota(void **state)
     kit_users(k, "alice", "bob", NULL);
     assert_int_equal(file_put(k, "f1", "alice", 600), 0);
     assert_int_equal(file_put(k, "f1", "alice", 1), PGN_E_CONFLICT);
+    assert_int_equal(file_put(k, "f1", "alice", 600), PGN_E_CONFLICT); /* a repeat: not too large because of itself */
     assert_int_equal(file_put(k, "f2", "alice", 401), PGN_E_TOO_LARGE);
     assert_int_equal(file_put(k, "f2", "alice", UINT64_MAX), PGN_E_TOO_LARGE);
     assert_int_equal(file_put(k, "f2", "alice", 400), 0);
