@@ -18,6 +18,7 @@ vi.mock('../src/state/chat', () => ({
   },
 }));
 vi.mock('../src/state/files', () => ({ seedFile: () => {} }));
+vi.mock('../src/state/session', () => ({ serverInfo: { peek: () => ({ max_file_bytes: 100 }) } }));
 const { cancelUpload, forgetUploads, retryUpload, sendFiles, uploads } = await import('../src/state/uploads');
 
 vi.stubGlobal('Image', class {
@@ -26,7 +27,7 @@ vi.stubGlobal('Image', class {
   onload = () => {};
   set src(_: string) { queueMicrotask(() => this.onload()); }
 });
-const file = (name: string, type = 'text/plain') => ({ name, type, size: 1 }) as File;
+const file = (name: string, type = 'text/plain', size = 1) => ({ name, type, size }) as File;
 const send = (names: string[], slot = 'c1') => sendFiles(slot, { conv: slot }, names.map((n) => file(n)), 'look', 7);
 const names = () => calls.map((c) => c.name);
 const sent = () => added.map((m) => m.body.file.name);
@@ -78,6 +79,13 @@ describe('uploads', () => {
     await answer(1);
     expect(sent()).toEqual(['b']);
     expect(uploads.value.map((u) => u.file.name)).toEqual(['a']);
+  });
+
+  it('that the server would not take are not begun', async () => {
+    await sendFiles('c1', { conv: 'c1' }, [file('a', 'text/plain', 101), file('b', 'text/plain', 100)], '');
+    await turns(30);
+    expect(uploads.value.map((u) => u.error)).toEqual(['too_large', undefined]);
+    expect(names()).toEqual(['b']);
   });
 
   it('are not tried for ever, but again when the user says so', async () => {

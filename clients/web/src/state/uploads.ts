@@ -7,6 +7,7 @@ import { newClientId } from '../net/ids';
 import type { FileRef, Kind, Target } from '../proto';
 import { theClient } from './chat';
 import { seedFile } from './files';
+import { serverInfo } from './session';
 
 export interface Upload {
   id: string; slot: string; to: Target; file: File; kind: Kind; caption: string; reply?: number; at: number;
@@ -107,6 +108,9 @@ async function run(u: Upload): Promise<void> {
 /** Tried again while that may help, but not for ever: each try sends all the bytes. */
 async function store(u: Upload, signal: AbortSignal): Promise<Uploaded> {
   const backoff = new Backoff(1000, 30_000);
+  const max = serverInfo.peek().max_file_bytes;
+  // A server that refuses it by closing the connection looks as if there were none.
+  if (max && u.file.size > max) throw new NetError('too_large');
   for (let n = 1; ; n++) {
     try {
       return await upload(u.file, u.file.name || 'file', (part) => patch(u.id, { part }), signal);
