@@ -133,11 +133,24 @@ static void note_commit(struct gateway *gw, const Pigeon__Event *e)
         gw->newest_commit = e->commit;
 }
 
-static void membership(struct gw_user *u, const Pigeon__Membership *m)
+/*
+ * The group's message that tells of this was published before the group was followed; others may have been since. `changed` makes a client
+ * of our own protocol sync. An MQTT client cannot: its session asks storage, behind the subscription.
+ */
+static void join(struct gw_user *u, const Pigeon__Membership *m, uint64_t commit)
+{
+    bool followed = gw_user_is_in(u, m->conv);
+    gw_user_join(u, m->conv, m->first_seq);
+    for (struct gw_conn *c = u->conns; c && !followed; c = c->next_of_user)
+        if (c->mqtt && c->state == GW_LIVE)
+            gw_mqtt_joined(c, commit);
+}
+
+static void membership(struct gw_user *u, const Pigeon__Membership *m, uint64_t commit)
 {
     u->routes_clock++;
     if (m->joined)
-        gw_user_join(u, m->conv, m->first_seq);
+        join(u, m, commit);
     else
         gw_user_part(u, m->conv);
     Pigeon__Changed changed = PIGEON__CHANGED__INIT;
@@ -199,7 +212,7 @@ static void hidden(struct gw_user *u, const Pigeon__Hidden *h)
 static void for_user(struct gw_user *u, const Pigeon__Event *e, struct news *n)
 {
     if (e->what_case == PIGEON__EVENT__WHAT_MEMBERSHIP)
-        membership(u, e->membership);
+        membership(u, e->membership, e->commit);
     else if (e->what_case == PIGEON__EVENT__WHAT_REVOKED)
         revoked(u, e->revoked);
     else if (e->what_case == PIGEON__EVENT__WHAT_HIDDEN)

@@ -304,6 +304,13 @@ void gw_mqtt_lost(struct gw_conn *c)
         gw_mqtt_fall_behind(c, 0);
 }
 
+void gw_mqtt_joined(struct gw_conn *c, uint64_t commit)
+{
+    const struct gw_mqtt *m = c->mqtt;
+    if (m->inbox || gw_mqtt_subs_count(m->subs, GW_MQTT_IN_CONV))
+        gw_mqtt_fall_behind(c, commit);
+}
+
 void gw_mqtt_catchup_room(struct gw_conn *c)
 {
     struct gw_mqtt_catchup *k = of(c);

@@ -147,6 +147,25 @@ def test_groups_json_and_properties(node, people):
     assert texts_of(alice, direct) == ["once"]
 
 
+@pytest.mark.parametrize("version, more", [(5, {}), (5, {"clean": False, "properties": KEEP}), (4, {})], ids=["clean start", "persistent", "3.1.1"])
+@pytest.mark.parametrize("qos", [0, 1])
+def test_put_into_a_group_while_online(people, version, more, qos):
+    """The message that tells of it was published before the gateway could follow the group: it comes from storage. Then live ones, each once."""
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, version, **more)
+    assert c.subscribe("inbox/#", options=qos) == [qos]
+    for _ in range(2):
+        conv = alice.call("create", kind="group", title="Group", members=[bob])["conv"]
+        first = c.message()
+        assert first.topic == f"inbox/c/{conv}" and first.qos == qos and "created" in first.payload
+        alice.send(conv, "welcome")
+        c.message("welcome")
+        alice.send(conv, "again")
+        c.message("again")
+    assert [p for p in c.quiet() if p.kind == PUBLISH] == []
+
+
 def test_what_other_devices_send(node, people):
     """An own message from another device comes on the conversation's topic."""
     alice, bob = people.native("alice"), people.native("bob")
