@@ -144,7 +144,7 @@ static struct part *next_part(struct gw_mqtt_catchup *k)
 
 static bool must_sync(const struct gw_conn *c)
 {
-    return (int32_t)(c->gw->loss_all - c->synced) > 0;
+    return (int32_t)(c->gw->loss_all - c->synced) > 0 || (int32_t)(c->lost - c->synced) > 0;
 }
 
 static void free_catchup(struct gw_mqtt_catchup *k)
