@@ -208,7 +208,8 @@ void gw_mqtt_event(struct gw_conn *c, const Pigeon__ServerFrame *f, struct gw_mq
     find_message(c, f->message, &found);
     if (found.found && commit <= c->cursor)
         return; /* catching up has delivered it */
-    if (found.found && found.shape.qos && (m->behind || gw_mqtt_room(c) == 0)) {
+    /* Of QoS 0 too while the session is behind: storage has it in its order, and would have it once more. */
+    if (found.found && (m->behind || (found.shape.qos && gw_mqtt_room(c) == 0))) {
         gw_mqtt_fall_behind(c, commit);
         return;
     }

@@ -1,7 +1,8 @@
 /*
  * Deliveries: events as PUBLISH packets, made once for all sessions that can share the bytes, and the window of those that their client has
  * not acknowledged. A delivery of QoS 1 that does not fit into the window (the client's receive maximum, at most GW_MQTT_WINDOW_MAX), or
- * behind limits.queue_bytes, is not kept: the session falls behind (gw_mqtt_catchup.h). With QoS 0 it is dropped. Loop's thread.
+ * behind limits.queue_bytes, is not kept: the session falls behind (gw_mqtt_catchup.h). With QoS 0 it is dropped, but while the session
+ * is behind it comes in its turn like all others. Loop's thread.
  */
 #ifndef GW_MQTT_OUT_H
 #define GW_MQTT_OUT_H
