@@ -73,14 +73,16 @@ size_t gw_mqtt_write_message(struct pgn_buf *b, const Pigeon__Message *m, const 
     return gw_mqtt_write_publish(b, shape->version, &out);
 }
 
-size_t gw_mqtt_write_presence(struct pgn_buf *b, uint8_t version, const Pigeon__Presence *p, uint8_t qos, bool retain)
+void gw_mqtt_write_presence(struct pgn_buf *b, const Pigeon__Presence *p, const struct gw_mqtt_shape *shape, bool retain)
 {
     char topic[TOPIC_MAX], seen[NUMBER_MAX];
     const struct gw_mqtt_pair user[] = {{str("last_seen"), number(p->last_seen, seen)}, {str("text"), str(p->text)}};
-    struct gw_mqtt_out out = {.qos = qos, .retain = retain, .payload_utf8 = true, .user = user, .users = PGN_COUNT(user)};
+    struct gw_mqtt_out out = {.retain = retain, .payload_utf8 = true, .ids = shape->ids, .id_count = shape->id_count};
     out.topic = topic_of("presence/", p->user, topic);
     out.payload = str(enum_name(&pigeon__state__descriptor, (int)p->state));
-    return gw_mqtt_write_publish(b, version, &out);
+    out.user = user;
+    out.users = PGN_COUNT(user);
+    (void)gw_mqtt_write_publish(b, shape->version, &out);
 }
 
 const struct gw_mqtt_form *gw_mqtt_form_get(struct gw_mqtt_forms *forms, const Pigeon__Message *m, const struct gw_mqtt_shape *shape)

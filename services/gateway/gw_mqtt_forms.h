@@ -31,6 +31,6 @@ const struct gw_mqtt_form *gw_mqtt_form_get(struct gw_mqtt_forms *forms, const P
 void gw_mqtt_forms_release(struct gw_mqtt_forms *forms);
 /* Appends the packet; returns where its packet id stands (0 with QoS 0). */
 size_t gw_mqtt_write_message(struct pgn_buf *b, const Pigeon__Message *message, const struct gw_mqtt_shape *shape);
-size_t gw_mqtt_write_presence(struct pgn_buf *b, uint8_t version, const Pigeon__Presence *p, uint8_t qos, bool retain);
+void gw_mqtt_write_presence(struct pgn_buf *b, const Pigeon__Presence *p, const struct gw_mqtt_shape *shape, bool retain); /* QoS 0 */
 
 #endif

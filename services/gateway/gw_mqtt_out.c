@@ -236,7 +236,7 @@ void gw_mqtt_presence(struct gw_conn *c, const Pigeon__Presence *p, bool retaine
     find(m, GW_MQTT_PRESENCE, p->user, &found);
     if (!found.found)
         return;
-    (void)gw_mqtt_write_presence(b, m->version, p, 0, retained);
+    gw_mqtt_write_presence(b, p, &found.shape, retained);
     if (!too_large(m, b->len))
         push(c, b->data, b->len, 0, 0);
 }

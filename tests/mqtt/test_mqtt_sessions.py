@@ -442,6 +442,21 @@ def test_presence_is_retained(people):
     assert (later.topic, later.retain) == (f"presence/{alice.user}", False)
 
 
+def test_presence_has_its_subscription_identifier(people):
+    """The retained state, and those that come later (3.3.4-3)."""
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    alice.send(bob, "we know each other")
+    c = people.mqtt(bob)
+    assert c.subscribe(f"presence/{alice.user}", properties=[(SUBSCRIPTION_ID, 300)]) == [0]
+    got = [c.message()]
+    assert got[0].retain
+    alice.close()
+    while got[-1].payload != "offline":
+        got.append(c.message())
+    assert [p.props.get(SUBSCRIPTION_ID) for p in got] == [300] * len(got)
+
+
 # ---- QoS 2 ----
 
 @pytest.mark.parametrize("version", [4, 5])

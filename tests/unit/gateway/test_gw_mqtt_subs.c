@@ -164,6 +164,22 @@ static void test_properties(void **state)
     pgn_buf_release(&b);
 }
 
+static void test_presence(void **state)
+{
+    static const uint32_t ids[] = {300};
+    static char alice[] = "alice";
+    struct gw_mqtt_shape shape = {.version = GW_MQTT_5, .ids = ids, .id_count = 1};
+    struct pgn_buf b = {0};
+    Pigeon__Presence p = PIGEON__PRESENCE__INIT;
+    (void)state;
+    p.user = alice;
+    p.state = PIGEON__STATE__online;
+    gw_mqtt_write_presence(&b, &p, &shape, true);
+    assert_int_equal(b.data[0], 0x31);
+    assert_non_null(memmem(b.data, b.len, "\x0b\xac\x02", 3));
+    pgn_buf_release(&b);
+}
+
 /* P1: what a silent session adds to a connection. */
 static void test_sizes(void **state)
 {
@@ -176,8 +192,8 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_filters),    cmocka_unit_test(test_lists), cmocka_unit_test(test_forms_are_shared),
-        cmocka_unit_test(test_properties), cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_filters),    cmocka_unit_test(test_lists),    cmocka_unit_test(test_forms_are_shared),
+        cmocka_unit_test(test_properties), cmocka_unit_test(test_presence), cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
