@@ -53,6 +53,12 @@ static struct gw_mqtt_asked *find(struct gw_conn *c, uint32_t id)
     return a;
 }
 
+static bool is_all(struct gw_mqtt_str filter)
+{
+    static const char all[] = "inbox/#";
+    return filter.len == sizeof all - 1 && memcmp(filter.data, all, filter.len) == 0;
+}
+
 static const char *watched_user(const char *filter)
 {
     return filter + sizeof "presence/" - 1;
@@ -211,14 +217,20 @@ void gw_mqtt_subscribe_watch(struct gw_conn *c)
     free(users);
 }
 
+bool gw_mqtt_watches(const struct gw_conn *c, const char *user)
+{
+    const struct gw_mqtt_sub *s = c->mqtt->subs;
+    while (s && !gw_mqtt_sub_matches(s, GW_MQTT_PRESENCE, user))
+        s = s->next;
+    return s != NULL;
+}
+
 /* ---- SUBSCRIBE ---- */
 
 bool gw_mqtt_subscribe_put(struct gw_mqtt *m, struct gw_mqtt_str filter, const struct gw_mqtt_parsed *parsed, uint8_t options,
                            uint32_t identifier)
 {
-    static const char all[] = "inbox/#";
-    bool whole = filter.len == sizeof all - 1 && memcmp(filter.data, all, filter.len) == 0;
-    bool fresh = true;
+    bool whole = is_all(filter), fresh = true;
     if (whole && !identifier) {
         fresh = !gw_mqtt_sub_remove(&m->subs, filter) && !m->inbox;
         m->inbox = GW_MQTT_SUBSCRIBED | options;
@@ -304,26 +316,48 @@ enum gw_mqtt_reason gw_mqtt_on_subscribe(struct gw_conn *c, const struct gw_mqtt
 
 /* ---- UNSUBSCRIBE ---- */
 
+/* A SUBSCRIBE of this filter may still wait for its watch. It will be answered as if it had been before; but nothing comes of it. */
+static bool drop_asked(const struct gw_mqtt *m, struct gw_mqtt_str filter)
+{
+    bool any = false;
+    for (struct gw_mqtt_asked *a = m->more ? m->more->asked : NULL; a; a = a->next)
+        for (uint16_t i = 0; i < a->count; i++) {
+            struct row *r = &a->rows[i];
+            if (!r->watched || r->code >= GW_MQTT_UNSPECIFIED || strlen(r->watched) != filter.len ||
+                memcmp(r->watched, filter.data, filter.len) != 0)
+                continue;
+            free(r->watched);
+            r->watched = NULL;
+            any = true;
+        }
+    return any;
+}
+
+static bool drop_watch(struct gw_conn *c, struct gw_mqtt_str filter, char *user)
+{
+    bool asked = drop_asked(c->mqtt, filter);
+    if (!gw_mqtt_sub_remove(&c->mqtt->subs, filter))
+        return asked;
+    Pigeon__Watch w = PIGEON__WATCH__INIT;
+    w.users = &user;
+    w.n_users = 1;
+    gw_request_unwatch(c, &w);
+    return true;
+}
+
 static bool drop_filter(struct gw_conn *c, struct gw_mqtt_str filter)
 {
     struct gw_mqtt *m = c->mqtt;
     struct gw_mqtt_parsed parsed;
     if (gw_mqtt_parse_filter(filter, &parsed) != GW_MQTT_SUCCESS)
         return false;
-    if (m->inbox && filter.len == sizeof "inbox/#" - 1 && memcmp(filter.data, "inbox/#", filter.len) == 0) {
+    if (parsed.places == GW_MQTT_PRESENCE)
+        return drop_watch(c, filter, parsed.name);
+    if (m->inbox && is_all(filter)) {
         m->inbox = 0;
         return true;
     }
-    if (!gw_mqtt_sub_remove(&m->subs, filter))
-        return false;
-    if (parsed.places == GW_MQTT_PRESENCE) {
-        char *user = parsed.name;
-        Pigeon__Watch w = PIGEON__WATCH__INIT;
-        w.users = &user;
-        w.n_users = 1;
-        gw_request_unwatch(c, &w);
-    }
-    return true;
+    return gw_mqtt_sub_remove(&m->subs, filter);
 }
 
 enum gw_mqtt_reason gw_mqtt_on_unsubscribe(struct gw_conn *c, const struct gw_mqtt_packet *p)

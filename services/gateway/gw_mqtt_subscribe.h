@@ -14,6 +14,8 @@ enum gw_mqtt_reason gw_mqtt_on_subscribe(struct gw_conn *c, const struct gw_mqtt
 enum gw_mqtt_reason gw_mqtt_on_unsubscribe(struct gw_conn *c, const struct gw_mqtt_packet *p);
 /* A watch was answered: list NULL when error is not 0. */
 void gw_mqtt_watched(struct gw_conn *c, uint32_t number, int error, const Pigeon__PresenceList *list);
+/* Whether the user's presence is subscribed: behind gw_mqtt_watched it may not be, if UNSUBSCRIBE came before the answer. */
+bool gw_mqtt_watches(const struct gw_conn *c, const char *user);
 
 /* Puts a filter into the session's list; false when there was none of this text. Its form is known to be right. */
 bool gw_mqtt_subscribe_put(struct gw_mqtt *m, struct gw_mqtt_str filter, const struct gw_mqtt_parsed *parsed, uint8_t options,

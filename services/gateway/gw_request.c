@@ -11,6 +11,7 @@
 #include "services/gateway/gw_event.h"
 #include "services/gateway/gw_hello.h"
 #include "services/gateway/gw_limits.h"
+#include "services/gateway/gw_mqtt_subscribe.h"
 #include "services/gateway/gw_ops.h"
 #include "services/gateway/gw_user.h"
 
@@ -69,6 +70,8 @@ static void learn_from_watch(struct gw_conn *c, const Pigeon__PresenceList *list
     for (size_t i = 0; i < list->n_presence; i++) {
         struct gw_topic *t = gw_topic_get(c->gw, PGN_SUBJ_PRESENCE, list->presence[i]->user, false);
         if (!t || c->watches.count >= (uint64_t)c->gw->config->limits_watch_users)
+            continue;
+        if (c->mqtt && !gw_mqtt_watches(c, list->presence[i]->user))
             continue;
         gw_topic_join(t, c, &c->watches, 0);
         gw_event_replay(t, c);

@@ -1,12 +1,13 @@
 """What a session may and is told, by hand: logins, topics, persistent sessions, windows, wills, presence, takeover."""
 import json
+import struct
 import time
 
 import pytest
 
 from cluster import wait_until
 from raw import (ALIAS, ALIAS_MAX, ASSIGNED_ID, CONTENT_TYPE, PACKET_MAX, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, RECEIVE_MAX, SESSION_EXPIRY,
-                 SUBSCRIPTION_ID, USER, WILL_DELAY, packet)
+                 SUBACK, SUBSCRIBE, SUBSCRIPTION_ID, UNSUBACK, UNSUBSCRIBE, USER, WILL_DELAY, packet, props, text)
 
 PASSWORD = "correct horse battery"
 KEEP = [(SESSION_EXPIRY, 600)]
@@ -455,6 +456,27 @@ def test_presence_has_its_subscription_identifier(people):
     while got[-1].payload != "offline":
         got.append(c.message())
     assert [p.props.get(SUBSCRIPTION_ID) for p in got] == [300] * len(got)
+
+
+@pytest.mark.parametrize("more", [{}, {"clean": False, "properties": KEEP}], ids=["clean start", "persistent"])
+def test_presence_is_unsubscribed_before_it_is_granted(people, more):
+    """UNSUBSCRIBE right behind its SUBSCRIBE, which waits for an answer from presence: in the end it is not subscribed."""
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    alice.send(bob, "we know each other")
+    c = people.mqtt(bob, **more)
+    topic = text(f"presence/{alice.user}")
+    c.send(packet(SUBSCRIBE << 4 | 2, struct.pack(">H", 501), props([]), topic, b"\1"), packet(UNSUBSCRIBE << 4 | 2, struct.pack(">H", 502), props([]), topic))
+    gone, granted = c.expect(UNSUBACK), c.expect(SUBACK)
+    assert (gone.id, gone.codes, granted.id, granted.codes) == (502, [0], 501, [0])
+    assert c.unsubscribe(f"presence/{alice.user}") == [0x11]
+    assert [p for p in c.quiet() if p.kind == PUBLISH] == []
+    assert c.subscribe(f"presence/{alice.user}") == [0]
+    while c.message().payload != "online":
+        pass
+    alice.close()
+    while c.message().payload != "offline":
+        pass
 
 
 # ---- QoS 2 ----
