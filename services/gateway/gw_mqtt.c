@@ -44,7 +44,7 @@ struct gw_mqtt_more *gw_mqtt_more(struct gw_mqtt *m)
 void gw_mqtt_more_trim(struct gw_mqtt *m)
 {
     const struct gw_mqtt_more *x = m->more;
-    if (!x || x->login || x->will || x->catchup || x->asked || x->aliases || x->rest.data || x->max_packet)
+    if (!x || x->login || x->will || x->catchup || x->asked || x->aliases || x->rest.data || x->max_packet || x->unwatched)
         return;
     free(m->more);
     m->more = NULL;
@@ -330,8 +330,10 @@ uint64_t gw_mqtt_beat(struct gw_conn *c, uint64_t silent_ms)
         return 0;
     }
     gw_mqtt_session_due(c);
+    gw_mqtt_subscribe_due(c);
     uint64_t next = bound ? bound - silent_ms : beat_unasked(c, silent_ms);
-    return next > LOOK_MS ? LOOK_MS : next;
+    uint64_t most = c->mqtt->more && c->mqtt->more->unwatched ? GW_MQTT_UNWATCHED_MS : LOOK_MS;
+    return next > most ? most : next;
 }
 
 void gw_mqtt_end(struct gw_conn *c)

@@ -26,6 +26,7 @@ enum {
     GW_MQTT_RECEIVE_MAX = 1000, /* publishes of one client that wait for their answer */
     GW_MQTT_FILTERS_MAX = 64,   /* filters below inbox/ of one session */
     GW_MQTT_WATCHES_MAX = 200,  /* filters of presence: what storage keeps of a session stays below its bound */
+    GW_MQTT_UNWATCHED_MS = 5000,
 };
 #define GW_MQTT_NEVER UINT32_MAX /* a session expiry */
 
@@ -65,6 +66,7 @@ struct gw_mqtt_more {
     char **aliases;              /* GW_MQTT_ALIAS_MAX topics, or NULL */
     struct pgn_buf rest;         /* bytes behind a CONNECT that is being checked (inside WebSocket frames) */
     uint32_t max_packet;         /* 0: no bound */
+    bool unwatched;              /* the watches of a resumed session failed: asked for again after GW_MQTT_UNWATCHED_MS */
 };
 struct gw_mqtt_more *gw_mqtt_more(struct gw_mqtt *m); /* made when there is none */
 void gw_mqtt_more_trim(struct gw_mqtt *m);            /* given back when nothing is in it */

@@ -186,11 +186,23 @@ static Pigeon__PresenceList *copy(struct pgn_arena *arena, const Pigeon__Presenc
     return p;
 }
 
+/* What changed while the session was away; without an answer it is asked for again: the client has no reason to subscribe anew. */
+static void resumed(struct gw_conn *c, int error, const Pigeon__PresenceList *list)
+{
+    for (size_t i = 0; list && i < list->n_presence; i++)
+        gw_mqtt_presence(c, list->presence[i], true);
+    if (!error || !pgn_error_info(error)->retry)
+        return;
+    gw_mqtt_more(c->mqtt)->unwatched = true;
+    if (!pgn_timer_running(&c->timer) || c->timer.due_ms > pgn_loop_now_ms(c->gw->loop) + GW_MQTT_UNWATCHED_MS)
+        pgn_timer_start_coarse(c->gw->loop, &c->timer, GW_MQTT_UNWATCHED_MS);
+}
+
 void gw_mqtt_watched(struct gw_conn *c, uint32_t number, int error, const Pigeon__PresenceList *list)
 {
     struct gw_mqtt_asked *a = number == RESUME ? NULL : find(c, number);
-    for (size_t i = 0; number == RESUME && list && i < list->n_presence; i++)
-        gw_mqtt_presence(c, list->presence[i], true); /* what changed while the session was away */
+    if (c->state == GW_LIVE && number == RESUME)
+        resumed(c, error, list);
     if (!a || c->state != GW_LIVE)
         return;
     for (uint16_t i = 0; i < a->count; i++)
@@ -215,6 +227,16 @@ void gw_mqtt_subscribe_watch(struct gw_conn *c)
     if (n)
         watch(c, RESUME, users, n);
     free(users);
+}
+
+void gw_mqtt_subscribe_due(struct gw_conn *c)
+{
+    struct gw_mqtt_more *more = c->mqtt->more;
+    if (!more || !more->unwatched)
+        return;
+    more->unwatched = false;
+    gw_mqtt_more_trim(c->mqtt);
+    gw_mqtt_subscribe_watch(c);
 }
 
 bool gw_mqtt_watches(const struct gw_conn *c, const char *user)

@@ -458,6 +458,27 @@ def test_presence_has_its_subscription_identifier(people):
     assert [p.props.get(SUBSCRIPTION_ID) for p in got] == [300] * len(got)
 
 
+def test_a_resumed_session_while_presence_is_away(fresh, crew):
+    """Its client does not subscribe again: the gateway asks until there is an answer."""
+    node = fresh()
+    people = crew(node)
+    failed = lambda: node.metrics("gateway")["pigeon_gateway_ops_failed_total"]  # noqa: E731
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    alice.send(bob, "we know each other")
+    c = people.mqtt(bob, clean=False, properties=KEEP)
+    assert c.subscribe(f"presence/{alice.user}") == [0]
+    c.disconnect()
+    before = failed()
+    node.kill("presence")
+    c = people.mqtt(bob, clean=False, properties=KEEP)
+    assert c.hello.present == 1
+    wait_until(lambda: failed() > before, 20, "the watches to fail")
+    node.start("presence")
+    while c.expect(PUBLISH, 20).payload != "online":
+        pass
+
+
 @pytest.mark.parametrize("more", [{}, {"clean": False, "properties": KEEP}], ids=["clean start", "persistent"])
 def test_presence_is_unsubscribed_before_it_is_granted(people, more):
     """UNSUBSCRIBE right behind its SUBSCRIBE, which waits for an answer from presence: in the end it is not subscribed."""
