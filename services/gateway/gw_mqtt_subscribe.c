@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESUME = 0 /* no packet id: the watches of a session that is resumed */, ASKED_MAX = 16 };
+enum { RESUME = 0 /* no packet id: the watches of a session that is resumed */ };
+/* What of one session waits for answers. More than that limits.user_ops_burst does not let come at once; over it the connection is ended. */
+enum { ASKED_MAX = 256, ASKED_FILTERS_MAX = 4096 };
 
 /* One that waits for answers. */
 struct gw_mqtt_asked {
@@ -302,12 +304,27 @@ static struct gw_mqtt_asked *asked_new(const struct gw_mqtt_subscribe *s)
     return a;
 }
 
-static size_t asked_count(const struct gw_conn *c)
+static bool too_many(const struct gw_conn *c, uint16_t count)
 {
-    size_t n = 0;
-    for (const struct gw_mqtt_asked *a = c->mqtt->more ? c->mqtt->more->asked : NULL; a; a = a->next)
-        n++;
-    return n;
+    size_t packets = 1, filters = count;
+    for (const struct gw_mqtt_asked *a = c->mqtt->more ? c->mqtt->more->asked : NULL; a; a = a->next) {
+        packets++;
+        filters += a->count;
+    }
+    return packets > ASKED_MAX || filters > ASKED_FILTERS_MAX;
+}
+
+/* Its identifier is that of one that still waits: nothing of it is done. 3.1.1 cannot say so to UNSUBSCRIBE. */
+static enum gw_mqtt_reason refuse_id(struct gw_conn *c, const struct gw_mqtt_subscribe *s)
+{
+    if (!s->options && c->mqtt->version != GW_MQTT_5)
+        return GW_MQTT_PROTOCOL_ERROR;
+    struct gw_mqtt_asked *a = asked_new(s);
+    for (uint16_t i = 0; i < a->count; i++)
+        a->rows[i].code = GW_MQTT_ID_IN_USE;
+    write_answer(c, a);
+    free_asked(a);
+    return GW_MQTT_SUCCESS;
 }
 
 enum gw_mqtt_reason gw_mqtt_on_subscribe(struct gw_conn *c, const struct gw_mqtt_packet *p)
@@ -318,8 +335,10 @@ enum gw_mqtt_reason gw_mqtt_on_subscribe(struct gw_conn *c, const struct gw_mqtt
     enum gw_mqtt_reason reason = gw_mqtt_read_subscribe(p, c->mqtt->version, &s);
     if (reason)
         return reason;
-    if (asked_count(c) >= ASKED_MAX || find(c, s.id))
+    if (too_many(c, s.count))
         return GW_MQTT_RATE_TOO_HIGH;
+    if (find(c, s.id))
+        return refuse_id(c, &s);
     struct gw_mqtt_asked *a = asked_new(&s);
     char **names = pgn_calloc(s.count, sizeof *names);
     for (uint16_t i = 0; i < a->count && gw_mqtt_filter_next(&s, &f); i++) {
@@ -389,8 +408,10 @@ enum gw_mqtt_reason gw_mqtt_on_unsubscribe(struct gw_conn *c, const struct gw_mq
     enum gw_mqtt_reason reason = gw_mqtt_read_unsubscribe(p, c->mqtt->version, &s);
     if (reason)
         return reason;
-    if (asked_count(c) >= ASKED_MAX || find(c, s.id))
+    if (too_many(c, s.count))
         return GW_MQTT_RATE_TOO_HIGH;
+    if (find(c, s.id))
+        return refuse_id(c, &s);
     struct gw_mqtt_asked *a = asked_new(&s);
     for (uint16_t i = 0; i < a->count && gw_mqtt_filter_next(&s, &f); i++)
         a->rows[i].code = drop_filter(c, f.filter) ? GW_MQTT_SUCCESS : GW_MQTT_NO_SUBSCRIPTION;

@@ -214,6 +214,28 @@ def test_subscription_identifiers(people):
     assert SUBSCRIPTION_ID not in c.message("plain").props
 
 
+def subscribe_packet(number, *filters):
+    return packet(SUBSCRIBE << 4 | 2, struct.pack(">H", number), props([]), *(text(f) + b"\1" for f in filters))
+
+
+def test_many_subscribes_in_one_piece(people):
+    """Each waits for storage; none for its predecessor's answer."""
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, clean=False, properties=KEEP)
+    c.send(*(subscribe_packet(n, f"inbox/u/friend{n}") for n in range(1, 61)))
+    answers = [c.expect(SUBACK) for _ in range(60)]
+    assert sorted(a.id for a in answers) == list(range(1, 61)) and all(a.codes == [1] for a in answers)
+
+
+def test_an_identifier_that_is_still_in_use(people):
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob, clean=False, properties=KEEP)
+    c.send(subscribe_packet(7, "inbox/c/+"), subscribe_packet(7, "inbox/u/+"), packet(UNSUBSCRIBE << 4 | 2, struct.pack(">H", 7), props([]), text("inbox/c/+")))
+    assert sorted(c.expect(SUBACK).codes for _ in range(2)) == [[1], [0x91]]
+    assert c.expect(UNSUBACK).codes == [0x91]
+    assert c.unsubscribe("inbox/c/+", "inbox/u/+") == [0, 0x11]
+
+
 # ---- aliases, sizes, windows ----
 
 def test_topic_alias(people):
@@ -486,13 +508,13 @@ def test_presence_is_unsubscribed_before_it_is_granted(people, more):
     (bob,) = people.add("bob")
     alice.send(bob, "we know each other")
     c = people.mqtt(bob, **more)
-    topic = text(f"presence/{alice.user}")
-    c.send(packet(SUBSCRIBE << 4 | 2, struct.pack(">H", 501), props([]), topic, b"\1"), packet(UNSUBSCRIBE << 4 | 2, struct.pack(">H", 502), props([]), topic))
+    topic = f"presence/{alice.user}"
+    c.send(subscribe_packet(501, topic), packet(UNSUBSCRIBE << 4 | 2, struct.pack(">H", 502), props([]), text(topic)))
     gone, granted = c.expect(UNSUBACK), c.expect(SUBACK)
     assert (gone.id, gone.codes, granted.id, granted.codes) == (502, [0], 501, [0])
-    assert c.unsubscribe(f"presence/{alice.user}") == [0x11]
+    assert c.unsubscribe(topic) == [0x11]
     assert [p for p in c.quiet() if p.kind == PUBLISH] == []
-    assert c.subscribe(f"presence/{alice.user}") == [0]
+    assert c.subscribe(topic) == [0]
     while c.message().payload != "online":
         pass
     alice.close()
