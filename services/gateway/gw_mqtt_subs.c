@@ -111,6 +111,13 @@ bool gw_mqtt_sub_remove(struct gw_mqtt_sub **list, struct gw_mqtt_str text)
     return true;
 }
 
+bool gw_mqtt_sub_there(const struct gw_mqtt_sub *list, struct gw_mqtt_str text)
+{
+    while (list && !is(text, list->text))
+        list = list->next;
+    return list != NULL;
+}
+
 void gw_mqtt_subs_free(struct gw_mqtt_sub **list)
 {
     for (struct gw_mqtt_sub *s; (s = *list) != NULL;) {

@@ -42,6 +42,7 @@ const char *gw_mqtt_sub_name(const struct gw_mqtt_sub *s);
 struct gw_mqtt_sub *gw_mqtt_sub_put(struct gw_mqtt_sub **list, struct gw_mqtt_str text, const struct gw_mqtt_parsed *parsed,
                                     uint8_t options, uint32_t identifier, bool *ret_new);
 bool gw_mqtt_sub_remove(struct gw_mqtt_sub **list, struct gw_mqtt_str text); /* false: there was none */
+bool gw_mqtt_sub_there(const struct gw_mqtt_sub *list, struct gw_mqtt_str text);
 void gw_mqtt_subs_free(struct gw_mqtt_sub **list);
 size_t gw_mqtt_subs_count(const struct gw_mqtt_sub *list, uint8_t places);
 bool gw_mqtt_sub_matches(const struct gw_mqtt_sub *s, enum gw_mqtt_place place, const char *name);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { RESUME = 0 /* no packet id: the watches of a session that is resumed */ };
-/* What of one session waits for answers. More than that limits.user_ops_burst does not let come at once; over it the connection is ended. */
+/* What of one session waits for answers; over it the connection is ended. limits.user_ops_burst lets fewer packets come at once. */
 enum { ASKED_MAX = 256, ASKED_FILTERS_MAX = 4096 };
 
 /* One that waits for answers. */
@@ -59,6 +59,14 @@ static bool is_all(struct gw_mqtt_str filter)
 {
     static const char all[] = "inbox/#";
     return filter.len == sizeof all - 1 && memcmp(filter.data, all, filter.len) == 0;
+}
+
+/* Whether this filter may come into the session's list. One that stands there already is replaced (MQTT 5.0, 3.8.4). */
+static bool has_place(const struct gw_mqtt *m, struct gw_mqtt_str filter, bool presence)
+{
+    size_t max = presence ? GW_MQTT_WATCHES_MAX : GW_MQTT_FILTERS_MAX;
+    uint8_t places = presence ? GW_MQTT_PRESENCE : GW_MQTT_FROM_USER | GW_MQTT_IN_CONV;
+    return gw_mqtt_subs_count(m->subs, places) < max || gw_mqtt_sub_there(m->subs, filter) || (m->inbox && is_all(filter));
 }
 
 static const char *watched_user(const char *filter)
@@ -175,6 +183,8 @@ static void settle_watch(struct gw_conn *c, const struct gw_mqtt_asked *a, struc
         return;
     if (error || !state_of(list, parsed.name))
         r->code = (uint8_t)(error ? reason_of(error) : GW_MQTT_NOT_AUTHORIZED);
+    else if (!has_place(c->mqtt, filter, true)) /* others, asked for together with it, were answered first */
+        r->code = GW_MQTT_QUOTA;
     else
         r->fresh = gw_mqtt_subscribe_put(c->mqtt, filter, &parsed, r->options, a->identifier);
 }
@@ -275,10 +285,9 @@ static void take_filter(struct gw_conn *c, struct gw_mqtt_asked *a, struct row *
     enum gw_mqtt_reason reason = gw_mqtt_parse_filter(f->filter, &parsed);
     uint8_t qos = f->qos ? 1 : 0; /* 3.9.3: less than asked may be granted */
     bool presence = !reason && parsed.places == GW_MQTT_PRESENCE;
-    uint8_t places = presence ? GW_MQTT_PRESENCE : GW_MQTT_FROM_USER | GW_MQTT_IN_CONV;
     if (presence)
         qos = 0;
-    if (!reason && gw_mqtt_subs_count(m->subs, places) >= (presence ? GW_MQTT_WATCHES_MAX : GW_MQTT_FILTERS_MAX))
+    if (!reason && !has_place(m, f->filter, presence))
         reason = GW_MQTT_QUOTA;
     r->code = reason ? (uint8_t)reason : qos;
     r->options = (uint8_t)(qos | (f->no_local ? GW_MQTT_OPT_NO_LOCAL : 0) | (f->retain_as_published ? GW_MQTT_OPT_AS_PUBLISHED : 0) |

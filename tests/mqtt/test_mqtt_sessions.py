@@ -191,6 +191,18 @@ def test_filters_choose(people):
     assert [p.payload for p in c.quiet() if p.kind == PUBLISH] == []
 
 
+def test_replacing_a_filter_at_the_bound(people):
+    """It takes no further place (3.8.4-3)."""
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob)
+    assert c.subscribe(f"inbox/u/{alice.user}", *(f"inbox/u/friend{n}" for n in range(63))) == [1] * 64
+    assert c.subscribe("inbox/u/one-more") == [0x97]
+    assert c.subscribe(f"inbox/u/{alice.user}", options=0) == [0]
+    alice.send(bob, "hello")
+    assert c.message("hello").qos == 0
+
+
 def test_overlapping_filters_give_it_once(people):
     alice = people.native("alice")
     (bob,) = people.add("bob")

@@ -90,7 +90,9 @@ static void test_lists(void **state)
     assert_true(gw_mqtt_sub_matches(one, GW_MQTT_IN_CONV, "c234567abcdefghij"));
     assert_false(gw_mqtt_sub_matches(one, GW_MQTT_IN_CONV, "c234567abcdefghik"));
     assert_int_equal(gw_mqtt_subs_count(list, GW_MQTT_FROM_USER | GW_MQTT_IN_CONV), 2);
+    assert_true(gw_mqtt_sub_there(list, str("inbox/u/+")));
     assert_true(gw_mqtt_sub_remove(&list, str("inbox/u/+")));
+    assert_false(gw_mqtt_sub_there(list, str("inbox/u/+")));
     assert_false(gw_mqtt_sub_remove(&list, str("inbox/u/+")));
     assert_int_equal(gw_mqtt_subs_count(list, UINT8_MAX), 1);
     gw_mqtt_subs_free(&list);
