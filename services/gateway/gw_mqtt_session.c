@@ -333,6 +333,6 @@ void gw_mqtt_session_resume(struct gw_conn *c)
         c->mqtt->stored = false;
     }
     gw_mqtt_subscribe_watch(c);
-    if (c->state == GW_LIVE && (c->mqtt->inbox || gw_mqtt_subs_count(c->mqtt->subs, GW_MQTT_FROM_USER | GW_MQTT_IN_CONV)))
+    if (c->state == GW_LIVE && gw_mqtt_has_inbox(c->mqtt))
         gw_mqtt_fall_behind(c, 0);
 }

@@ -277,6 +277,19 @@ bool gw_mqtt_subscribe_put(struct gw_mqtt *m, struct gw_mqtt_str filter, const s
     return fresh && !was;
 }
 
+bool gw_mqtt_has_inbox(const struct gw_mqtt *m)
+{
+    return m->inbox || gw_mqtt_subs_count(m->subs, GW_MQTT_FROM_USER | GW_MQTT_IN_CONV);
+}
+
+/* The first filter of the inbox: what was stored before it no session has missed, not one that has been kept for long either. */
+static void begin_inbox(struct gw_conn *c)
+{
+    struct gw_mqtt *m = c->mqtt;
+    if (!gw_mqtt_has_inbox(m) && !m->behind && c->gw->newest_commit > m->seen)
+        m->seen = c->gw->newest_commit;
+}
+
 /* A filter of the inbox counts from now on; one of presence waits for its watch. */
 static void take_filter(struct gw_conn *c, struct gw_mqtt_asked *a, struct row *r, const struct gw_mqtt_filter *f)
 {
@@ -295,6 +308,7 @@ static void take_filter(struct gw_conn *c, struct gw_mqtt_asked *a, struct row *
     if (reason)
         return;
     if (!presence) {
+        begin_inbox(c);
         (void)gw_mqtt_subscribe_put(m, f->filter, &parsed, r->options, a->identifier);
         return;
     }

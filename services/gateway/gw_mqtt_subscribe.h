@@ -20,6 +20,7 @@ bool gw_mqtt_watches(const struct gw_conn *c, const char *user);
 /* Puts a filter into the session's list; false when there was none of this text. Its form is known to be right. */
 bool gw_mqtt_subscribe_put(struct gw_mqtt *m, struct gw_mqtt_str filter, const struct gw_mqtt_parsed *parsed, uint8_t options,
                            uint32_t identifier);
+bool gw_mqtt_has_inbox(const struct gw_mqtt *m); /* whether a filter of the inbox is subscribed */
 void gw_mqtt_subscribe_watch(struct gw_conn *c); /* watches all of presence that the session has subscribed */
 void gw_mqtt_subscribe_due(struct gw_conn *c);   /* a heartbeat: watches it when that has failed */
 

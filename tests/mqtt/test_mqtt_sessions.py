@@ -354,6 +354,22 @@ def test_missed_messages(people, version):
     c.message("new")
 
 
+def test_what_was_before_the_first_subscription_is_not_missed(people):
+    """A session that was kept without a filter of the inbox begins with its first one, not with its own beginning."""
+    alice = people.native("alice")
+    (bob,) = people.add("bob")
+    more = {"clean": False, "properties": KEEP}
+    people.mqtt(bob, **more).disconnect()
+    alice.send(bob, "before")
+    for _ in range(2):
+        c = people.mqtt(bob, **more)
+        assert c.hello.present == 1 and c.subscribe("inbox/#") == [1]
+        c.disconnect()
+    alice.send(bob, "behind it")
+    c = people.mqtt(bob, **more)
+    c.message("behind it")
+
+
 def test_what_was_not_acknowledged_comes_again(people):
     alice = people.native("alice")
     (bob,) = people.add("bob")
