@@ -96,6 +96,17 @@ bool gw_mqtt_send(struct gw_conn *c, const struct pgn_buf *b, bool live)
     return in;
 }
 
+bool gw_mqtt_fits(const struct gw_mqtt *m, size_t len)
+{
+    return !m->more || !m->more->max_packet || len <= m->more->max_packet;
+}
+
+static bool write_disconnect(struct pgn_buf *b, const struct gw_mqtt *m, enum gw_mqtt_reason reason, const char *text)
+{
+    pgn_buf_clear(b);
+    return gw_mqtt_write_disconnect(b, m->version, reason, gw_mqtt_str_of(text)) && gw_mqtt_fits(m, b->len);
+}
+
 void gw_mqtt_close(struct gw_conn *c, enum gw_mqtt_reason reason, const char *text)
 {
     struct gw_mqtt *m = c->mqtt;
@@ -104,7 +115,7 @@ void gw_mqtt_close(struct gw_conn *c, enum gw_mqtt_reason reason, const char *te
         return;
     if (m->no_reasons)
         text = NULL;
-    if (c->state == GW_LIVE && gw_mqtt_write_disconnect(b, m->version, reason, gw_mqtt_str_of(text)))
+    if (c->state == GW_LIVE && (write_disconnect(b, m, reason, text) || write_disconnect(b, m, reason, NULL)))
         (void)gw_mqtt_send(c, b, false);
     gw_conn_close(c, reason == GW_MQTT_SUCCESS ? GW_WS_NORMAL : GW_WS_PROTOCOL);
 }

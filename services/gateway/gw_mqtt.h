@@ -106,6 +106,8 @@ void gw_mqtt_end(struct gw_conn *c); /* the session's connection ends: its user 
 void gw_mqtt_close(struct gw_conn *c, enum gw_mqtt_reason reason, const char *text);
 /* A buffer to write packets into; one at a time. */
 struct pgn_buf *gw_mqtt_scratch(void);
+/* Whether the client takes a packet of so many bytes (MQTT 5.0, 3.1.2.11.4). That of CONNACK it does, else it has no session. */
+bool gw_mqtt_fits(const struct gw_mqtt *m, size_t len);
 /* Queues what the scratch buffer holds. live: see gw_conn_push. */
 bool gw_mqtt_send(struct gw_conn *c, const struct pgn_buf *packets, bool live);
 static inline struct gw_mqtt_str gw_mqtt_str_of(const char *s)

@@ -37,13 +37,19 @@ void gw_mqtt_login_free(struct gw_mqtt_login **l)
 
 /* ---- no ---- */
 
+static bool write_refusal(struct pgn_buf *b, const struct gw_mqtt *m, enum gw_mqtt_reason reason, const char *text)
+{
+    struct gw_mqtt_connack answer = {.reason = reason, .text = gw_mqtt_str_of(text)};
+    pgn_buf_clear(b);
+    return m->version && gw_mqtt_write_connack(b, m->version, &answer) && gw_mqtt_fits(m, b->len);
+}
+
 void gw_mqtt_refuse_reason(struct gw_conn *c, enum gw_mqtt_reason reason, const char *text)
 {
     struct gw_mqtt *m = c->mqtt;
-    struct gw_mqtt_connack answer = {.reason = reason, .text = gw_mqtt_str_of(m->no_reasons ? NULL : text)};
     struct pgn_buf *b = gw_mqtt_scratch();
     gw_count(GW_M_HELLOS_REFUSED, 1);
-    if (m->version && gw_mqtt_write_connack(b, m->version, &answer))
+    if (write_refusal(b, m, reason, m->no_reasons ? NULL : text) || write_refusal(b, m, reason, NULL))
         (void)gw_mqtt_send(c, b, false);
     gw_conn_close(c, GW_WS_NORMAL);
 }
@@ -184,6 +190,24 @@ static bool credentials(struct gw_conn *c, const struct gw_mqtt_connect *k)
     return token || *l->user;
 }
 
+/* Of a session. Its length is known before it is: of `present` it does not depend. */
+static const struct pgn_buf *write_connack(const struct gw_conn *c)
+{
+    const struct gw_mqtt_login *l = c->mqtt->more->login;
+    struct gw_mqtt_connack answer = {
+        .session_present = l->present,
+        .no_retain = true,
+        .no_shared = true,
+        .receive_maximum = GW_MQTT_RECEIVE_MAX,
+        .alias_maximum = GW_MQTT_ALIAS_MAX,
+        .maximum_packet = (uint32_t)c->gw->config->limits_frame_bytes,
+        .client_id = gw_mqtt_str_of(l->assigned ? l->device : NULL),
+    };
+    struct pgn_buf *b = gw_mqtt_scratch();
+    (void)gw_mqtt_write_connack(b, c->mqtt->version, &answer);
+    return b;
+}
+
 enum gw_mqtt_reason gw_mqtt_on_connect(struct gw_conn *c, const struct gw_mqtt_packet *p)
 {
     struct gw_mqtt *m = c->mqtt;
@@ -197,6 +221,10 @@ enum gw_mqtt_reason gw_mqtt_on_connect(struct gw_conn *c, const struct gw_mqtt_p
     if (!k.client_id.len && !k.clean_start)
         return GW_MQTT_BAD_CLIENT_ID;
     device_of(k.client_id, l);
+    if (!gw_mqtt_fits(m, write_connack(c)->len)) {
+        gw_mqtt_refuse_reason(c, GW_MQTT_IMPLEMENTATION, "the maximum packet size is too small for any answer");
+        return GW_MQTT_SUCCESS;
+    }
     if (!credentials(c, &k)) {
         gw_mqtt_refuse(c, PGN_E_UNAUTHENTICATED, "a user name and a password, or a token as password, are needed");
         return GW_MQTT_SUCCESS;
@@ -245,19 +273,7 @@ void gw_mqtt_accepted(struct gw_conn *c)
 {
     struct gw_mqtt *m = c->mqtt;
     struct gw_mqtt_login *l = m->more->login;
-    const struct pgn_config *config = c->gw->config;
-    struct gw_mqtt_connack answer = {
-        .session_present = l->present,
-        .no_retain = true,
-        .no_shared = true,
-        .receive_maximum = GW_MQTT_RECEIVE_MAX,
-        .alias_maximum = GW_MQTT_ALIAS_MAX,
-        .maximum_packet = (uint32_t)config->limits_frame_bytes,
-        .client_id = gw_mqtt_str_of(l->assigned ? l->device : NULL),
-    };
-    struct pgn_buf *b = gw_mqtt_scratch();
-    (void)gw_mqtt_write_connack(b, m->version, &answer);
-    (void)gw_mqtt_send(c, b, false);
+    (void)gw_mqtt_send(c, write_connack(c), false);
     uint64_t newest = c->gw->newest_commit;
     m->seen = l->present && l->cursor < newest ? l->cursor : newest; /* one from before the store was restored is none */
     bool present = l->present;

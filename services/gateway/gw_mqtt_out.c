@@ -151,7 +151,7 @@ static void find_message(const struct gw_conn *c, const Pigeon__Message *message
 /* A packet larger than the client takes is dropped, as if it had been delivered (MQTT 5.0, 3.1.2.11.4). */
 static bool too_large(const struct gw_mqtt *m, size_t len)
 {
-    if (!m->more || !m->more->max_packet || len <= m->more->max_packet)
+    if (gw_mqtt_fits(m, len))
         return false;
     gw_count(GW_M_MQTT_TOO_LARGE, 1);
     return true;

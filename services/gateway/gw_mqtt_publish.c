@@ -136,6 +136,10 @@ static void ack(struct gw_conn *c, enum gw_mqtt_type type, uint16_t id, enum gw_
     struct gw_mqtt *m = c->mqtt;
     struct pgn_buf *b = gw_mqtt_scratch();
     gw_mqtt_write_ack(b, m->version, type, id, reason, gw_mqtt_str_of(m->no_reasons ? NULL : text));
+    if (!gw_mqtt_fits(m, b->len)) { /* without the text it does: it is smaller than CONNACK */
+        pgn_buf_clear(b);
+        gw_mqtt_write_ack(b, m->version, type, id, reason, gw_mqtt_str_of(NULL));
+    }
     (void)gw_mqtt_send(c, b, false);
 }
 

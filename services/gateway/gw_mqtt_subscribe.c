@@ -94,7 +94,10 @@ static void write_answer(struct gw_conn *c, const struct gw_mqtt_asked *a)
         gw_mqtt_write_unsuback(b, c->mqtt->version, a->id, codes, a->count);
     else
         gw_mqtt_write_suback(b, c->mqtt->version, a->id, codes, a->count);
-    (void)gw_mqtt_send(c, b, false);
+    if (gw_mqtt_fits(c->mqtt, b->len))
+        (void)gw_mqtt_send(c, b, false);
+    else
+        gw_mqtt_close(c, GW_MQTT_TOO_LARGE, NULL);
     free(codes);
 }
 

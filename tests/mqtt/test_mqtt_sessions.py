@@ -6,8 +6,8 @@ import time
 import pytest
 
 from cluster import wait_until
-from raw import (ALIAS, ALIAS_MAX, ASSIGNED_ID, CONTENT_TYPE, PACKET_MAX, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, RECEIVE_MAX, SESSION_EXPIRY,
-                 SUBACK, SUBSCRIBE, SUBSCRIPTION_ID, UNSUBACK, UNSUBSCRIBE, USER, WILL_DELAY, packet, props, text)
+from raw import (ALIAS, ALIAS_MAX, ASSIGNED_ID, CONTENT_TYPE, DISCONNECT, PACKET_MAX, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, REASON, RECEIVE_MAX,
+                 SESSION_EXPIRY, SUBACK, SUBSCRIBE, SUBSCRIPTION_ID, UNSUBACK, UNSUBSCRIBE, USER, WILL_DELAY, packet, props, text)
 
 PASSWORD = "correct horse battery"
 KEEP = [(SESSION_EXPIRY, 600)]
@@ -311,6 +311,30 @@ def test_the_clients_largest_packet(people):
     alice.send(bob, "x" * 1000)
     alice.send(bob, "small")
     c.message("small")
+
+
+def test_answers_are_no_larger_either(people):
+    """Without their reason strings, then; an answer that has nothing to leave out ends the connection."""
+    (bob,) = people.add("bob")
+    c = people.mqtt(bob)
+    c.publish("free/space", "x", 1)
+    assert c.expect(PUBACK).props[REASON]
+    c = people.mqtt(bob, properties=[(PACKET_MAX, 30)])
+    c.publish("free/space", "x", 1)
+    said = c.expect(PUBACK)
+    assert (said.reason, said.props) == (0x90, {})
+    c.publish("free/space", "x", 0)
+    said = c.expect(DISCONNECT)
+    assert (said.reason, said.props) == (0x90, {})
+    c = people.mqtt(bob, properties=[(PACKET_MAX, 30)])
+    c.send(subscribe_packet(7, *(f"inbox/u/friend{n}" for n in range(40))))
+    assert c.ended() == 0x95
+    c = people.raw(5)
+    said = c.connect(None, None, client_id="mqtt", properties=[(PACKET_MAX, 30)])
+    assert (said.reason, said.props) == (0x86, {})
+    c = people.raw(5)
+    said = c.connect(bob, people.tokens[bob], client_id="mqtt", properties=[(PACKET_MAX, 10)])  # a CONNACK does not fit
+    assert (said.reason, said.props) == (0x83, {}) and c.ended() is None
 
 
 def test_the_servers_largest_packet(people):
