@@ -13,12 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DELAY_MAX_S = 86400, WAITING_MAX = 10000 };
+enum { WAITING_MAX = 10000 };
 
 struct gw_mqtt_held_will {
     struct pgn_node node; /* in the gateway's list while it waits for its delay */
     struct pgn_timer timer;
     struct gateway *gw;
+    uint64_t since_ms; /* when its connection came; set while it waits */
     uint32_t delay_s;
     char user[PGN_USER_MAX + 1], device[PGN_DEVICE_MAX + 1];
     size_t len;
@@ -53,7 +54,7 @@ enum gw_mqtt_reason gw_mqtt_will_take(struct gw_conn *c, const struct gw_mqtt_wi
     size_t len = pigeon__send__get_packed_size(&d.send);
     struct gw_mqtt_held_will *w = pgn_calloc(1, sizeof *w + len);
     w->gw = c->gw;
-    w->delay_s = will->props.will_delay_s < DELAY_MAX_S ? will->props.will_delay_s : DELAY_MAX_S;
+    w->delay_s = will->props.will_delay_s;
     w->len = pigeon__send__pack(&d.send, w->data);
     gw_mqtt_more(c->mqtt)->will = w;
     return GW_MQTT_SUCCESS;
@@ -97,7 +98,9 @@ void gw_mqtt_will_fire(struct gw_conn *c)
     /* The delay ends with the session at the latest (3.1.3.2.2). */
     uint32_t delay_s = w->delay_s < c->mqtt->expiry_s ? w->delay_s : c->mqtt->expiry_s;
     if (!c->mqtt->said_bye && !gw->draining && delay_s && gw->mqtt_wills_waiting < WAITING_MAX) {
+        uint64_t now_ms = pgn_mono_ms();
         gw->mqtt_wills_waiting++;
+        w->since_ms = now_ms - ((uint32_t)now_ms - c->since_ms);
         w->timer.on_due = on_due;
         pgn_list_append(&gw->mqtt_wills, &w->node);
         pgn_timer_start(gw->loop, &w->timer, (uint64_t)delay_s * 1000);
@@ -128,6 +131,19 @@ void gw_mqtt_will_goes_on(struct gw_conn *c)
     struct gw_mqtt_more *more = c->mqtt->more;
     if (more && more->will && more->will->delay_s && c->mqtt->expiry_s)
         gw_mqtt_will_free(&more->will);
+}
+
+void gw_mqtt_will_came_elsewhere(struct gateway *gw, const char *user, const char *device, uint64_t at_ms)
+{
+    if (!gw->mqtt_wills_waiting)
+        return;
+    PGN_LIST_EACH_SAFE (n, &gw->mqtt_wills) {
+        struct gw_mqtt_held_will *w = PGN_CONTAINER(n, struct gw_mqtt_held_will, node);
+        if (w->since_ms >= at_ms || strcmp(w->user, user) != 0 || strcmp(w->device, device) != 0)
+            continue;
+        gw->mqtt_wills_waiting--;
+        gw_mqtt_will_free(&w);
+    }
 }
 
 void gw_mqtt_will_init(struct gateway *gw)

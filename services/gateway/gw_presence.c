@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/proto/subjects.h"
 #include "services/gateway/gw_conn.h"
+#include "services/gateway/gw_mqtt_will.h"
 #include "services/gateway/gw_user.h"
 
 #include <stdlib.h>
@@ -162,12 +163,13 @@ static bool heard(struct gateway *gw, const Pigeon__PresenceEvents *m, uint64_t 
 }
 
 /* A device that came in elsewhere so long ago leaves here, unless it came later. Who came about then stays until his heartbeats end. */
-static void came_elsewhere(const struct gateway *gw, const Pigeon__PresenceEvent *e, uint64_t now_ms, uint64_t ago_ms)
+static void came_elsewhere(struct gateway *gw, const Pigeon__PresenceEvent *e, uint64_t now_ms, uint64_t ago_ms)
 {
     const struct gw_user *u = gw_user_find(gw, e->user);
     struct gw_conn *c = u ? gw_user_device(u, e->device) : NULL;
     if (c && c->state == GW_LIVE && (uint32_t)now_ms - c->since_ms > ago_ms + NEWS_MS)
         gw_conn_replaced_elsewhere(c);
+    gw_mqtt_will_came_elsewhere(gw, e->user, e->device, now_ms > ago_ms + NEWS_MS ? now_ms - ago_ms - NEWS_MS : 0);
 }
 
 /* Whether the message is our own, which comes back to us: by PresenceEvents' first field, as publish() packs it. */

@@ -2,14 +2,14 @@
 import time
 
 from cluster import wait_until
-from raw import SESSION_EXPIRY
+from raw import SESSION_EXPIRY, WILL_DELAY
 
 KEEP = {"clean": False, "properties": [(SESSION_EXPIRY, 600)]}
 
 
-def come(people, gateway, user):
+def come(people, gateway, user, **more):
     people.cluster.mqtt_port = people.cluster.port_of(gateway)
-    return people.mqtt(user, **KEEP)
+    return people.mqtt(user, **KEEP, **more)
 
 
 def test_a_session_goes_along_to_another_gateway(two):
@@ -47,3 +47,19 @@ def test_an_older_connection_that_was_not_told_does_not_undo_the_session(two):
     third = come(two, "gateway", bob)
     assert third.hello.present == 1
     third.message("while away")
+
+
+def test_a_delayed_will_is_not_sent_when_the_session_goes_on_at_another_gateway(two):
+    """The connection ends before its gateway hears that the device is elsewhere (3.1.3-9)."""
+    (bob,), alice = two.add("bob"), two.native("alice")
+    first = come(two, "gateway", bob, will=(f"u/{alice.user}", "gone", 1, [(WILL_DELAY, 3)]))
+    time.sleep(0.5)
+    first.cut()
+    begun = time.monotonic()
+    wait_until(lambda: two.cluster.metrics("gateway")["pigeon_gateway_sessions"] == 1, 10, "the connection's end")  # alice's is left
+    second = come(two, "gateway2", bob)
+    assert second.hello.present == 1
+    wait_until(lambda: time.monotonic() - begun > 4, what="the delay to pass")
+    assert second.published(f"u/{alice.user}", "fence") == 0
+    alice.wait_message("fence")
+    assert [m["body"]["text"] for m in alice.messages()] == ["fence"]
