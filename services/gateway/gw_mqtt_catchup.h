@@ -11,7 +11,7 @@
 
 /* The event of this commit number was not delivered. 0: nothing is known to be missing, but something may be. */
 void gw_mqtt_fall_behind(struct gw_conn *c, uint64_t commit);
-void gw_mqtt_lost(struct gw_conn *c);         /* the bus may have lost something */
+void gw_mqtt_lost(struct gw_conn *c); /* the bus may have lost something */
 /* The user is in a group since this commit, and the group is followed from now on: what was said in it before, no event brings. */
 void gw_mqtt_joined(struct gw_conn *c, uint64_t commit);
 void gw_mqtt_catchup_room(struct gw_conn *c); /* the window has room again */
