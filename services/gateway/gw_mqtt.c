@@ -250,6 +250,7 @@ void gw_mqtt_answer(struct gw_conn *c, const Pigeon__ServerFrame *f)
     switch ((enum gw_mqtt_kind)(f->id >> 32)) {
     case GW_MQTT_ASK_QOS1:
     case GW_MQTT_ASK_QOS2:
+    case GW_MQTT_ASK_QOS2_AGAIN:
         gw_mqtt_published(c, f->id);
         return;
     case GW_MQTT_ASK_WATCH:
@@ -275,6 +276,7 @@ void gw_mqtt_error(struct gw_conn *c, uint64_t id, int error, const char *text, 
     switch ((enum gw_mqtt_kind)(id >> 32)) {
     case GW_MQTT_ASK_QOS1:
     case GW_MQTT_ASK_QOS2:
+    case GW_MQTT_ASK_QOS2_AGAIN:
         gw_mqtt_not_published(c, id, error, text);
         return;
     case GW_MQTT_ASK_WATCH:

@@ -76,6 +76,7 @@ enum gw_mqtt_kind {
     GW_MQTT_ASK_QOS0,
     GW_MQTT_ASK_QOS1,
     GW_MQTT_ASK_QOS2,
+    GW_MQTT_ASK_QOS2_AGAIN, /* the client says that it sent it before (DUP) */
     GW_MQTT_ASK_WILL,
     GW_MQTT_ASK_WATCH,
     GW_MQTT_ASK_SYNC,

@@ -158,21 +158,29 @@ static void refuse(struct gw_conn *c, uint8_t qos, uint16_t id, enum gw_mqtt_rea
         gw_mqtt_close(c, reason, text);
 }
 
+static uint8_t qos_of(uint64_t id)
+{
+    return id >> 32 == GW_MQTT_ASK_QOS1 ? 1 : 2;
+}
+
 void gw_mqtt_published(struct gw_conn *c, uint64_t id)
 {
-    bool twice = id >> 32 == GW_MQTT_ASK_QOS2;
-    ack(c, ack_type(twice ? 2 : 1), (uint16_t)id, GW_MQTT_SUCCESS, NULL);
+    ack(c, ack_type(qos_of(id)), (uint16_t)id, GW_MQTT_SUCCESS, NULL);
+}
+
+/* Neither stored nor not: the client repeats it on a new connection. */
+static void repeat_later(struct gw_conn *c)
+{
+    gw_mqtt_close(c, GW_MQTT_BUSY, "it may have been stored: connect again and repeat it");
 }
 
 void gw_mqtt_not_published(struct gw_conn *c, uint64_t id, int error, const char *text)
 {
-    uint8_t qos = id >> 32 == GW_MQTT_ASK_QOS2 ? 2 : 1;
-    if (error == PGN_E_UNCERTAIN || error == PGN_E_TIMEOUT) { /* neither stored nor not: the client repeats it on a new connection */
-        gw_mqtt_close(c, GW_MQTT_BUSY, "it may have been stored: connect again and repeat it");
-        return;
-    }
-    const char *said = text && *text ? text : pgn_error_info(error)->text;
-    refuse(c, qos, (uint16_t)id, reason_of(error), said);
+    const struct pgn_error_info *info = pgn_error_info(error);
+    if (error == PGN_E_UNCERTAIN || error == PGN_E_TIMEOUT || (info->retry && id >> 32 == GW_MQTT_ASK_QOS2_AGAIN))
+        repeat_later(c);
+    else
+        refuse(c, qos_of(id), (uint16_t)id, reason_of(error), text && *text ? text : info->text);
 }
 
 /* ---- PUBLISH ---- */
@@ -223,6 +231,18 @@ static bool key_of(const struct gw_mqtt *m, const struct gw_mqtt_publish *p, cha
     return true;
 }
 
+/*
+ * Without having asked storage. What is repeated with QoS 2 may be stored already; PUBREC with an error would free its identifier, whose
+ * key storage has, and the next message of that identifier would be taken for this one.
+ */
+static void refuse_for_now(struct gw_conn *c, const struct gw_mqtt_publish *p, const char *text)
+{
+    if (p->qos == 2 && p->dup)
+        repeat_later(c);
+    else if (p->qos) /* of QoS 0 the excess is dropped: at most once */
+        refuse(c, p->qos, p->id, GW_MQTT_QUOTA, text);
+}
+
 /* Rates, load and form; false: refused. */
 static bool may_send(struct gw_conn *c, const struct gw_mqtt_publish *p, const Pigeon__ClientFrame *f)
 {
@@ -236,14 +256,12 @@ static bool may_send(struct gw_conn *c, const struct gw_mqtt_publish *p, const P
     }
     if (gw_limits_message(c->user, pgn_loop_now_ms(c->gw->loop))) {
         gw_count(GW_M_RATE_LIMITED, 1);
-        if (p->qos) /* of QoS 0 the excess is dropped: at most once */
-            refuse(c, p->qos, p->id, GW_MQTT_QUOTA, "too many messages: wait and retry");
+        refuse_for_now(c, p, "too many messages: wait and retry");
         return false;
     }
     if (c->gw->load_level >= GW_LOAD_MESSAGES) {
         gw_count(GW_M_OVERLOADED, 1);
-        if (p->qos)
-            refuse(c, p->qos, p->id, GW_MQTT_QUOTA, "the server is busy: wait and retry");
+        refuse_for_now(c, p, "the server is busy: wait and retry");
         return false;
     }
     return true;
@@ -276,7 +294,7 @@ enum gw_mqtt_reason gw_mqtt_on_publish(struct gw_conn *c, const struct gw_mqtt_p
         return GW_MQTT_SUCCESS;
     }
     d.send.client_id = key;
-    d.frame.id = gw_mqtt_ask(kinds[p.qos], p.id);
+    d.frame.id = gw_mqtt_ask(p.qos == 2 && p.dup ? GW_MQTT_ASK_QOS2_AGAIN : kinds[p.qos], p.id);
     if (may_send(c, &p, &d.frame))
         gw_batch_take(c, &d.frame);
     return GW_MQTT_SUCCESS;

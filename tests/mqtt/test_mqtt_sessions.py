@@ -608,6 +608,26 @@ def test_a_new_session_uses_packet_ids_anew(people, version, before):
     assert texts_of(alice, alice.wait_message("new")["conv"]) == ["left behind", "new"]
 
 
+def test_qos_2_repeated_above_the_rate_ends_the_connection(fresh, crew):
+    """PUBREC with an error would free the id, whose key storage has: the next message of that id would be swallowed."""
+    people = crew(fresh({"PIGEON_LIMITS_USER_MESSAGES_S": "1", "PIGEON_LIMITS_USER_MESSAGES_BURST": "3"}))
+    alice, (bob,) = people.native("alice"), people.add("bob")
+    c = people.mqtt(bob, clean=False, properties=KEEP)
+    c.publish(f"u/{alice.user}", "once", 2, 7)
+    assert c.expect(PUBREC).reason == 0
+    c.cut()
+    c = people.mqtt(bob, clean=False, properties=KEEP)
+    for _ in range(20):
+        c.publish(f"u/{alice.user}", "excess", 0)
+    c.publish(f"u/{alice.user}", "once", 2, 7, dup=True)
+    assert c.ended() == 0x89
+    c = people.mqtt(bob, clean=False, properties=KEEP)
+    for _ in range(20):
+        c.publish(f"u/{alice.user}", "excess", 0)
+    c.publish(f"u/{alice.user}", "new", 2, 8)  # sent once only: a refusal says that it is not stored
+    assert c.expect(PUBREC).reason == 0x97
+
+
 @pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("kill_at", ["publish", "pubrec", "pubrel"])
 def test_qos_2_and_a_killed_gateway(mortal, crew, version, kill_at):
