@@ -181,7 +181,7 @@ static bool expired(const struct gw_conn *c)
 static void look_at_mqtt(struct gw_conn *c, uint64_t silent_ms)
 {
     uint64_t next = gw_mqtt_beat(c, silent_ms);
-    if (c->out && next > GW_WRITE_LOOK_MS)
+    if (gw_write_waits(c) && next > GW_WRITE_LOOK_MS)
         next = GW_WRITE_LOOK_MS;
     if (next)
         pgn_timer_start_coarse(c->gw->loop, &c->timer, next);
@@ -214,7 +214,7 @@ static void look_at_heartbeat(struct gw_conn *c)
         gw_write_ping(c);
     }
     uint64_t next = (c->pinged ? beat * 5 / 2 : beat * 3 / 2) - silent;
-    if (c->out && next > GW_WRITE_LOOK_MS)
+    if (gw_write_waits(c) && next > GW_WRITE_LOOK_MS)
         next = GW_WRITE_LOOK_MS;
     pgn_timer_start_coarse(c->gw->loop, &c->timer, next);
 }

@@ -41,7 +41,7 @@ static void violation(struct gw_conn *c, uint16_t code)
 
 static void on_close_frame(struct gw_conn *c, uint16_t code)
 {
-    if (c->state == GW_CLOSING && !c->out && !gw_tls_waiting(c)) {
+    if (c->state == GW_CLOSING && !gw_write_waits(c)) {
         gw_conn_drop(c);
         return;
     }

@@ -13,7 +13,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { UPDATES_MAX = 4, /* key updates in one read: each costs what 30 small records do */ KEY_UPDATE = 24 };
+enum { UPDATES_MAX = 4 /* key updates in one read: each costs what 30 small records do */ };
+
+static const uint8_t key_update[] = {24, 0, 0, 1, 0}; /* wants none in return; one that does ends in 1 */
 
 /* ---- life ---- */
 
@@ -91,6 +93,11 @@ bool gw_tls_waiting(const struct gw_conn *c)
     return c->tls && c->tls->out.len;
 }
 
+uint32_t gw_tls_stands_ms(const struct gw_conn *c, uint64_t now_ms)
+{
+    return gw_tls_waiting(c) && c->tls->state >= GW_TLS_OPEN ? (uint32_t)now_ms - c->tls->since_ms : 0;
+}
+
 bool gw_tls_ended(const struct gw_conn *c)
 {
     return c->tls && c->tls->ended;
@@ -98,13 +105,40 @@ bool gw_tls_ended(const struct gw_conn *c)
 
 /* ---- writing ---- */
 
+/* The socket took something, or something new waits for it. */
+static void moved(struct gw_tls *t)
+{
+    if (t->state >= GW_TLS_OPEN) /* before: when the handshake began */
+        t->since_ms = (uint32_t)pgn_loop_now_ms(t->conn->gw->loop);
+}
+
+void gw_tls_put(struct gw_tls *t, const void *data, size_t len)
+{
+    if (!t->out.len)
+        moved(t);
+    pgn_buf_append(&t->out, data, len);
+}
+
 /* One record of ours behind `out`: an alert, a key update. */
 static void say(struct gw_tls *t, uint8_t type, const uint8_t *data, size_t len)
 {
     uint8_t record[GW_TLS_EXTRA + 8];
     size_t n = gw_tls_seal(t->conn->gw->tls->ciphers, &t->tx, type, data, len, record);
-    pgn_buf_append(&t->out, record, n);
+    gw_tls_put(t, record, n);
     gw_write_later(t->conn);
+}
+
+/*
+ * New keys of ours, which the peer asked for: at once, or when what waits is on the wire, once however often it asked (RFC 8446, 4.6.3):
+ * who asks and never reads would else let `out` grow. Before the next data in any case: nothing is sealed while something waits.
+ */
+static void answer_update(struct gw_tls *t)
+{
+    if (!t->owes_update || t->out.len || t->bye)
+        return;
+    t->owes_update = false;
+    say(t, GW_TLS_HANDSHAKE, key_update, sizeof key_update);
+    gw_tls_way_update(&t->tx);
 }
 
 void gw_tls_bye(struct gw_conn *c)
@@ -133,20 +167,21 @@ static bool push(struct gw_tls *t, const uint8_t *data, size_t len)
         return false;
     size_t sent = n > 0 ? (size_t)n : 0;
     if (sent < len)
-        pgn_buf_append(&t->out, data + sent, len - sent);
+        gw_tls_put(t, data + sent, len - sent);
     return true;
 }
 
 /* False with errno: EAGAIN while something still waits. */
 static bool flush(struct gw_tls *t)
 {
-    while (t->out.len) {
+    for (answer_update(t); t->out.len; answer_update(t)) {
         ssize_t n = send(t->conn->io.fd, t->out.data, t->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return false;
         pgn_buf_drop_front(&t->out, (size_t)n);
+        moved(t);
     }
     pgn_buf_release(&t->out);
     return true;
@@ -175,11 +210,10 @@ static size_t gather(const struct iovec **iov, int *count, size_t *skip, uint8_t
 static size_t seal_some(struct gw_tls *t, const struct iovec *iov, int count, size_t *ret_wire)
 {
     struct gw_tls_all *all = t->conn->gw->tls;
-    static const uint8_t update[] = {KEY_UPDATE, 0, 0, 1, 0};
     size_t taken = 0, at = 0, skip = 0;
     while (count && sizeof all->wire - at >= 2 * (size_t)GW_TLS_RECORD_MAX) {
         if (gw_tls_way_worn(&t->tx)) {
-            at += gw_tls_seal(all->ciphers, &t->tx, GW_TLS_HANDSHAKE, update, sizeof update, all->wire + at);
+            at += gw_tls_seal(all->ciphers, &t->tx, GW_TLS_HANDSHAKE, key_update, sizeof key_update, all->wire + at);
             gw_tls_way_update(&t->tx);
         }
         uint8_t *text = all->wire + at + GW_TLS_HEAD;
@@ -254,7 +288,7 @@ static void keep(struct gw_tls *t, const uint8_t *data, size_t len)
     t->in.len = t->in.cap = len;
 }
 
-static void broken(struct gw_tls *t, int alert)
+void gw_tls_broken(struct gw_tls *t, int alert)
 {
     if (t->state >= GW_TLS_OPEN)
         gw_count(GW_M_TLS_BROKEN, 1);
@@ -264,16 +298,15 @@ static void broken(struct gw_tls *t, int alert)
 
 static void on_handshake_message(struct gw_tls *t, const uint8_t *data, size_t len, unsigned *updates)
 {
-    static const uint8_t answer[] = {KEY_UPDATE, 0, 0, 1, 0};
-    if (len != sizeof answer || memcmp(data, answer, 4) != 0 || data[4] > 1 || ++*updates > UPDATES_MAX) {
-        broken(t, GW_TLS_UNEXPECTED);
+    if (len != sizeof key_update || memcmp(data, key_update, 4) != 0 || data[4] > 1 || ++*updates > UPDATES_MAX) {
+        gw_tls_broken(t, GW_TLS_UNEXPECTED);
         return;
     }
     gw_tls_way_update(&t->rx);
-    if (!data[4] || t->bye)
+    if (!data[4])
         return;
-    say(t, GW_TLS_HANDSHAKE, answer, sizeof answer);
-    gw_tls_way_update(&t->tx);
+    t->owes_update = true;
+    answer_update(t);
 }
 
 static void on_alert(struct gw_tls *t, const uint8_t *data, size_t len)
@@ -299,7 +332,7 @@ static size_t open_some(struct gw_tls *t, const uint8_t *data, size_t len, uint8
         size_t held = 0;
         int alert = n < 0 ? GW_TLS_DECODE : gw_tls_open(ciphers, &t->rx, data + at, (size_t)n, out + got, &type, &held);
         if (alert)
-            broken(t, alert);
+            gw_tls_broken(t, alert);
         else if (type == GW_TLS_DATA)
             got += held;
         else if (type == GW_TLS_HANDSHAKE)
@@ -307,7 +340,7 @@ static size_t open_some(struct gw_tls *t, const uint8_t *data, size_t len, uint8
         else if (type == GW_TLS_ALERT)
             on_alert(t, out + got, held);
         else
-            broken(t, GW_TLS_UNEXPECTED);
+            gw_tls_broken(t, GW_TLS_UNEXPECTED);
         at += n > 0 ? (size_t)n : 0;
     }
     *used = at;
@@ -335,9 +368,9 @@ static size_t read_some(struct gw_tls *t, const uint8_t *data, size_t len, uint8
             t->ended = true;
         } else if (why != SSL_ERROR_WANT_READ) {
             t->bye = true; /* OpenSSL has said why */
-            broken(t, 0);
+            gw_tls_broken(t, 0);
         } else if (bad) {
-            broken(t, 0);
+            gw_tls_broken(t, 0);
         }
         break;
     }
@@ -402,7 +435,7 @@ ssize_t gw_tls_recv(struct gw_conn *c, uint8_t *ret)
             errno = EAGAIN;
             return -1;
         }
-        broken(t, 0);
+        gw_tls_broken(t, 0);
         return 0;
     }
     got = t->state == GW_TLS_OPEN ? open_some(t, all->raw, len, ret, &used) : read_some(t, all->raw, len, ret, &used);

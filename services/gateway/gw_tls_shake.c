@@ -48,9 +48,13 @@ void gw_tls_collect(struct gw_tls *t)
     struct gw_tls_all *all = t->conn->gw->tls;
     if (!all->sent.len)
         return;
-    pgn_buf_append(&t->out, all->sent.data, all->sent.len);
+    gw_tls_put(t, all->sent.data, all->sent.len);
     pgn_buf_clear(&all->sent);
     gw_write_later(t->conn);
+    if (t->out.len > GW_TLS_OUT_MAX && !t->ended) { /* a peer that does not read makes it answer: renegotiations, one after the other */
+        t->bye = true;
+        gw_tls_broken(t, 0);
+    }
 }
 
 /* ---- the traffic secrets, and how many records were sent under ours ---- */
@@ -133,7 +137,7 @@ static void begin(struct gw_tls_all *all, struct gw_tls *t)
     BIO_up_ref(all->bio);
     SSL_set_bio(t->ssl, all->bio, all->bio);
     SSL_set_accept_state(t->ssl);
-    t->started_ms = (uint32_t)pgn_loop_now_ms(all->gw->loop);
+    t->since_ms = (uint32_t)pgn_loop_now_ms(all->gw->loop);
     all->started++;
     all->objects++;
 }
@@ -186,6 +190,7 @@ static void established(struct gw_tls *t, unsigned records_sent)
     gw_count(GW_M_TLS_HANDSHAKES, 1);
     gw_count(GW_M_TLS_RESUMED, SSL_session_reused(t->ssl));
     gw_tls_shake_leave(t);
+    t->since_ms = (uint32_t)pgn_loop_now_ms(t->conn->gw->loop);
     if (!take_over(t, records_sent)) {
         t->state = GW_TLS_OPENSSL;
         gw_tls_way_wipe(&t->rx);
@@ -241,7 +246,7 @@ static struct gw_tls *next(struct gw_tls_all *all)
         if (pgn_list_empty(&all->shaking))
             return NULL;
         struct gw_tls *oldest = PGN_CONTAINER(all->shaking.next, struct gw_tls, node);
-        if ((uint32_t)pgn_loop_now_ms(all->gw->loop) - oldest->started_ms < GW_TLS_SLOW_MS)
+        if ((uint32_t)pgn_loop_now_ms(all->gw->loop) - oldest->since_ms < GW_TLS_SLOW_MS)
             return NULL;
         failed(oldest);
     }

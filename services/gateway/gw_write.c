@@ -188,9 +188,15 @@ void gw_write_echo(struct gw_conn *c, enum gw_ws_opcode opcode, const void *data
     queue_own(c, gw_frame_new(opcode, data, len));
 }
 
+bool gw_write_waits(const struct gw_conn *c)
+{
+    return c->out || gw_tls_waiting(c);
+}
+
 bool gw_write_stuck(const struct gw_conn *c, uint64_t now_ms)
 {
-    return c->out && (uint32_t)now_ms - c->out->waiting_ms >= STUCK_MS;
+    bool queue_stands = c->out && (uint32_t)now_ms - c->out->waiting_ms >= STUCK_MS;
+    return queue_stands || gw_tls_stands_ms(c, now_ms) >= STUCK_MS;
 }
 
 void gw_write_give_up(struct gw_conn *c)
@@ -232,7 +238,7 @@ static void written(struct gw_conn *c)
 static void write_some(struct gw_conn *c)
 {
     uint64_t now_ms = pgn_loop_now_ms(c->gw->loop);
-    while (c->out || gw_tls_waiting(c)) {
+    while (gw_write_waits(c)) {
         struct iovec iov[IOV_MAX_HERE];
         struct msghdr msg = {.msg_iov = iov};
         msg.msg_iovlen = (size_t)gw_outq_iov(c->out, iov, IOV_MAX_HERE);
