@@ -19,7 +19,7 @@
 #include <sys/auxv.h>
 #endif
 
-enum { LOOK_MS = 2000 };
+enum { LOOK_MS = 2000, AGAIN_MS = 60000 };
 
 /* ---- suites ---- */
 
@@ -247,10 +247,32 @@ bad:
 static void stamp(const char *path, struct gw_tls_stamp *ret)
 {
     struct stat st;
-    *ret = stat(path, &st) == 0 ? (struct gw_tls_stamp){st.st_mtim, st.st_size, st.st_ino} : (struct gw_tls_stamp){0};
+    *ret = stat(path, &st) == 0 ? (struct gw_tls_stamp){st.st_ctim, st.st_size, st.st_ino} : (struct gw_tls_stamp){0};
 }
 
-/* What could not be used is tried again when a file changes again, so certificate and key may come one after the other. */
+/* What cannot be used leaves all as it was. */
+static void reload(struct gw_tls_context *t, bool changed)
+{
+    struct pgn_buf problem = {0};
+    SSL_CTX *x = load(t, &problem);
+    if (x) {
+        SSL_CTX_free(t->now);
+        t->now = x;
+        t->hooks->reloaded();
+        pgn_log(PGN_INFO, "the TLS certificate was read again: %s", t->config->gateway_tls_certificate);
+    } else {
+        if (changed || strcmp(pgn_buf_cstr(&problem), pgn_buf_cstr(&t->problem)) != 0)
+            pgn_log(PGN_ERR, "the new TLS certificate is not used, the old one stays: %s", pgn_buf_cstr(&problem));
+        t->again_ms = pgn_loop_now_ms(t->loop) + AGAIN_MS;
+    }
+    pgn_buf_release(&t->problem);
+    t->problem = problem;
+}
+
+/*
+ * What could not be used is tried again when a file changes again, so certificate and key may come one after the other; and now and then,
+ * because what was in the way need not show in them (a directory's rights, a disk).
+ */
 static void on_look(struct pgn_timer *timer)
 {
     struct gw_tls_context *t = PGN_CONTAINER(timer, struct gw_tls_context, look);
@@ -258,21 +280,12 @@ static void on_look(struct pgn_timer *timer)
     pgn_timer_start(t->loop, &t->look, LOOK_MS);
     stamp(t->config->gateway_tls_certificate, &seen[0]);
     stamp(t->config->gateway_tls_key, &seen[1]);
-    if (same(&seen[0], &t->stamps[0]) && same(&seen[1], &t->stamps[1]))
+    bool changed = !same(&seen[0], &t->stamps[0]) || !same(&seen[1], &t->stamps[1]);
+    if (!changed && (!t->problem.len || pgn_loop_now_ms(t->loop) < t->again_ms))
         return;
-    struct pgn_buf problem = {0};
-    SSL_CTX *x = load(t, &problem);
     t->stamps[0] = seen[0];
     t->stamps[1] = seen[1];
-    if (x) {
-        SSL_CTX_free(t->now);
-        t->now = x;
-        t->hooks->reloaded();
-        pgn_log(PGN_INFO, "the TLS certificate was read again: %s", t->config->gateway_tls_certificate);
-    } else {
-        pgn_log(PGN_ERR, "the new TLS certificate is not used, the old one stays: %s", pgn_buf_cstr(&problem));
-    }
-    pgn_buf_release(&problem);
+    reload(t, changed);
 }
 
 int gw_tls_context_init(struct gw_tls_context *t, const struct pgn_config *config, struct pgn_loop *loop, const struct gw_tls_hooks *hooks)
@@ -306,6 +319,7 @@ void gw_tls_context_release(struct gw_tls_context *t)
     pgn_timer_stop(&t->look);
     SSL_CTX_free(t->now);
     t->now = NULL;
+    pgn_buf_release(&t->problem);
     explicit_bzero(t->master, sizeof t->master);
     explicit_bzero(t->keys, sizeof t->keys);
 }

@@ -9,6 +9,7 @@
 #ifndef GW_TLS_CONTEXT_H
 #define GW_TLS_CONTEXT_H
 
+#include "common/base/buf.h"
 #include "common/io/loop.h"
 #include "common/svc/config.h"
 
@@ -18,9 +19,9 @@
 
 enum { GW_TLS_MASTER = 32, GW_TLS_TICKET_S = 6 * 3600 };
 
-/* What tells whether a file is another than before. */
+/* What tells whether a file is another than before, or may be read by others than before. */
 struct gw_tls_stamp {
-    struct timespec changed;
+    struct timespec changed; /* it or its inode: moves with chmod, too */
     off_t size;
     ino_t inode;
 };
@@ -45,6 +46,8 @@ struct gw_tls_context {
     SSL_CTX *now;                  /* for new handshakes; those under way hold theirs */
     struct gw_tls_stamp stamps[2]; /* of certificate and key as they were last read */
     struct pgn_timer look;         /* at the files */
+    struct pgn_buf problem;        /* why they could not be used when they were last read; empty: they were */
+    uint64_t again_ms;             /* then they are read again though nothing changed, while there is a problem */
     uint8_t master[GW_TLS_MASTER];
     struct gw_tls_ticket_key keys[3];
     uint64_t keys_period;
