@@ -203,6 +203,7 @@ static void now_connected(struct pgn_bus *bus)
     bus->connected = true;
     int64_t max = natsConnection_GetMaxPayload(bus->nats);
     bus->max_payload = max > 0 ? (uint64_t)max : 0;
+    pgn_bus_subs_connected(bus);
     tell(bus, PGN_BUS_CONNECTED);
 }
 
@@ -320,6 +321,7 @@ static struct pgn_bus *make(struct pgn_loop *loop, const struct pgn_bus_options 
     bus->pending_limit = options->pending_bytes;
     bus->kick.on_loop = on_kick;
     bus->lost.on_loop = on_lost;
+    pgn_list_init(&bus->left);
     bus->hook_turn = pgn_loop_turns(loop);
     bus->hook.on_turn = on_turn;
     pgn_hook_add(loop, &bus->hook);

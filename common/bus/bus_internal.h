@@ -37,6 +37,7 @@ struct pgn_bus {
     struct pgn_map *requests; /* by number */
     uint64_t next_request;
     struct pgn_bus_sub *answers;
+    struct pgn_node left; /* subscriptions that were given up while not connected: nats.c hears of it when it is */
 
     /* Any thread. The mailbox itself takes any number: what it may hold is bounded by pending_limit bytes. */
     struct pgn_mailbox *mailbox;
@@ -51,7 +52,8 @@ struct pgn_bus {
 };
 
 struct pgn_bus_sub {
-    struct pgn_mail end; /* posted by nats.c's delivery thread behind the last message */
+    struct pgn_mail end;  /* posted by nats.c's delivery thread behind the last message */
+    struct pgn_node left; /* linked: dead, and nats.c does not know */
     struct pgn_bus *bus;
     natsSubscription *nats;
     pgn_bus_handler *handler;
@@ -63,6 +65,8 @@ struct pgn_bus_sub {
 void pgn_bus_post(struct pgn_bus *bus, struct pgn_mail *mail); /* any thread */
 void pgn_bus_post_lost(struct pgn_bus *bus);                   /* any thread; once per burst */
 void pgn_bus_drop_live(struct pgn_bus *bus);                   /* any thread; bus may be gone afterwards */
+
+void pgn_bus_subs_connected(struct pgn_bus *bus); /* tells nats.c what was unsubscribed meanwhile */
 
 void pgn_bus_answered(struct pgn_bus *bus, natsMsg *msg); /* a message to one of our request inboxes; borrowed */
 int pgn_bus_requests_start(struct pgn_bus *bus) PGN_MUST_USE;

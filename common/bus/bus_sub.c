@@ -81,8 +81,9 @@ static void end_on_loop(struct pgn_mail *mail)
     sub->ended = true;
     if (!sub->dead && !sub->bus->closing)
         return; /* nats.c closed the connection by itself; the owner still holds on to sub */
-    if (!sub->dead)
+    if (!sub->dead || pgn_node_linked(&sub->left))
         natsSubscription_Destroy(sub->nats);
+    pgn_list_remove(&sub->left);
     free(sub);
 }
 
@@ -125,6 +126,7 @@ int pgn_bus_subscribe(struct pgn_bus *bus, const char *subject, const char *queu
     return 0;
 }
 
+/* nats.c holds its lock while it tries a server, up to PGN_NATS_CONNECT_MS: the loop does not wait for that. */
 void pgn_bus_unsubscribe(struct pgn_bus_sub **sub)
 {
     struct pgn_bus_sub *s = *sub;
@@ -132,8 +134,18 @@ void pgn_bus_unsubscribe(struct pgn_bus_sub **sub)
         return;
     *sub = NULL;
     s->dead = true;
+    if (!s->bus->connected && !s->ended) {
+        pgn_list_append(&s->bus->left, &s->left);
+        return;
+    }
     natsSubscription *nats = s->nats;
     if (s->ended)
         free(s);
     natsSubscription_Destroy(nats); /* s is freed by `end`, when all messages that are under way have come */
+}
+
+void pgn_bus_subs_connected(struct pgn_bus *bus)
+{
+    for (struct pgn_node *n; (n = pgn_list_pop(&bus->left)) != NULL;)
+        natsSubscription_Destroy(PGN_CONTAINER(n, struct pgn_bus_sub, left)->nats); /* freed by `end`, as above */
 }

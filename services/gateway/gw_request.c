@@ -173,6 +173,8 @@ void gw_request_typing(struct gw_conn *c, const Pigeon__ClientFrame *f)
     Pigeon__OpRequest q = PIGEON__OP_REQUEST__INIT;
     Pigeon__ClientFrame copy;
     struct pgn_buf out = {0};
+    if (!pgn_bus_connected(c->gw->bus))
+        return; /* nobody would see it, and nats.c may let us wait */
     fill(&q, c, f, &copy);
     pgn_pb_pack(&q, &out);
     /* Best effort: one that is lost does no harm. */
@@ -193,8 +195,9 @@ void gw_request_watch(struct gw_conn *c, const Pigeon__ClientFrame *f)
     if (!op)
         return;
     op->held = pgn_calloc(w->n_users, sizeof(struct gw_topic *));
+    bool connected = pgn_bus_connected(c->gw->bus); /* else the request fails, and nats.c may let us wait */
     for (size_t i = 0; i < w->n_users; i++) {
-        struct gw_topic *t = gw_topic_get(c->gw, PGN_SUBJ_PRESENCE, w->users[i], true);
+        struct gw_topic *t = gw_topic_get(c->gw, PGN_SUBJ_PRESENCE, w->users[i], connected);
         if (!t)
             continue;
         gw_topic_hold(t);

@@ -1,10 +1,12 @@
 /* The bus against a real nats-server. */
 #include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/bus/bus.h"
 #include "common/bus/bus_sync.h"
 #include "tests/unit/support/daemon.h"
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -25,6 +29,7 @@ struct world {
     char last[256], last_subject[128];
     struct pgn_bus *answerer;
     bool in_order;
+    int door, line; /* of a server that says nothing */
 };
 
 static void on_event(void *ctx, enum pgn_bus_event event)
@@ -312,6 +317,67 @@ static void test_away(void **state)
     pgn_bus_free(&early);
 }
 
+static bool b_away(void *ctx)
+{
+    struct world *w = ctx;
+    return !pgn_bus_connected(w->b);
+}
+
+static bool b_back(void *ctx)
+{
+    return !b_away(ctx);
+}
+
+static bool dialled(void *ctx)
+{
+    struct world *w = ctx;
+    w->line = accept4(w->door, NULL, NULL, SOCK_CLOEXEC);
+    return w->line >= 0;
+}
+
+/* A server that takes connections and says nothing; where NATS was. */
+static void open_door(struct world *w, uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int one = 1;
+    w->door = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_true(w->door >= 0);
+    assert_int_equal(setsockopt(w->door, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+    assert_int_equal(bind(w->door, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(w->door, 8), 0);
+}
+
+/* While nats.c waits for a server's first word it holds its lock: the loop does not wait with it. It is told when it is connected. */
+static void test_left(void **state)
+{
+    struct world *w = *state;
+    struct pgn_bus_sub *silent, *last;
+    uint16_t port = w->nats.port;
+    pgn_bus_free(&w->a);
+    assert_int_equal(pgn_bus_subscribe(w->b, "silent", NULL, swallow, w, &silent), 0);
+    assert_int_equal(pgn_bus_subscribe(w->b, "last", NULL, swallow, w, &last), 0);
+    settle(w, w->b);
+    daemon_stop(&w->nats);
+    assert_true(wait_for(b_away, turn, w));
+    open_door(w, port);
+    assert_true(wait_for(dialled, turn, w));
+    uint64_t before_ms = pgn_mono_ms();
+    pgn_bus_unsubscribe(&silent);
+    assert_true(pgn_mono_ms() - before_ms < 1000); /* of the 2000 that nats.c waits */
+    assert_null(silent);
+    close(w->line);
+    close(w->door);
+    daemon_nats(&w->nats, port, NULL, NULL);
+    assert_true(wait_for(b_back, turn, w));
+    settle(w, w->b);
+    pgn_bus_request(w->b, "silent", "x", 1, 5000, on_answer, w);
+    until(w, answered_want, 1);
+    assert_int_equal(w->last_error, PGN_E_NO_RESPONDERS);
+    daemon_stop(&w->nats);
+    assert_true(wait_for(b_away, turn, w));
+    pgn_bus_unsubscribe(&last); /* and the bus ends before it is connected again */
+}
+
 static bool lost(void *ctx)
 {
     struct world *w = ctx;
@@ -408,7 +474,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unsubscribe, setup, teardown), cmocka_unit_test_setup_teardown(test_request, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reconnect, setup, teardown),   cmocka_unit_test_setup_teardown(test_away, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost, setup, teardown),        cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sync, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sync, setup, teardown),        cmocka_unit_test_setup_teardown(test_left, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
