@@ -86,6 +86,13 @@ static const void *address_key(const void *value, size_t *ret_len)
     return a->text;
 }
 
+static const void *spent_key(const void *value, size_t *ret_len)
+{
+    const struct gw_spent *s = value;
+    *ret_len = strlen(s->user);
+    return s->user;
+}
+
 static const void *user_key(const void *value, size_t *ret_len)
 {
     const struct gw_user *u = value;
@@ -113,6 +120,7 @@ int gw_init(struct pgn_svc *svc)
     gw->bus = svc->bus;
     gw->arena = pgn_arena_new(ARENA_CHUNK);
     gw->addresses = pgn_map_new(address_key);
+    gw->spent = pgn_map_new(spent_key);
     gw->users = pgn_map_new(user_key);
     gw->topics = pgn_map_new(topic_key);
     gw_listen_init(gw);

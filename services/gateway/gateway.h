@@ -80,6 +80,7 @@ struct gateway {
 
     /* gw_limits */
     struct pgn_map *addresses;
+    struct pgn_map *spent; /* rates of users who went before theirs were whole again */
     struct pgn_timer sweep;
     unsigned load_level;
 

@@ -48,6 +48,52 @@ void gw_address_leave(struct gw_address **a)
     *a = NULL;
 }
 
+static struct pgn_token_rate message_rate(const struct gateway *gw)
+{
+    return (struct pgn_token_rate){(uint32_t)gw->config->limits_user_messages_s, (uint32_t)gw->config->limits_user_messages_burst};
+}
+
+static struct pgn_token_rate op_rate(const struct gateway *gw)
+{
+    return (struct pgn_token_rate){(uint32_t)gw->config->limits_user_ops_s, (uint32_t)gw->config->limits_user_ops_burst};
+}
+
+static bool nothing_spent(const struct gateway *gw, const struct gw_spent *s, uint64_t now_ms)
+{
+    return pgn_token_full(&s->messages, message_rate(gw), now_ms) && pgn_token_full(&s->ops, op_rate(gw), now_ms);
+}
+
+void gw_limits_keep(const struct gw_user *u, uint64_t now_ms)
+{
+    struct gw_spent spent = {.messages = u->messages, .ops = u->ops};
+    if (nothing_spent(u->gw, &spent, now_ms))
+        return;
+    memcpy(spent.user, u->id, sizeof spent.user);
+    free(pgn_map_put(u->gw->spent, pgn_memdup(&spent, sizeof spent)));
+}
+
+void gw_limits_resume(struct gw_user *u)
+{
+    struct gw_spent *s = pgn_map_remove_str(u->gw->spent, u->id);
+    if (!s)
+        return;
+    u->messages = s->messages;
+    u->ops = s->ops;
+    free(s);
+}
+
+static void sweep_spent(struct gateway *gw, uint64_t now_ms)
+{
+    size_t it = 0;
+    struct gw_spent *s;
+    while ((s = pgn_map_next(gw->spent, &it)) != NULL) {
+        if (!nothing_spent(gw, s, now_ms))
+            continue;
+        (void)pgn_map_remove_str(gw->spent, s->user);
+        free(s);
+    }
+}
+
 void gw_limits_sweep(struct gateway *gw)
 {
     size_t it = 0;
@@ -59,20 +105,17 @@ void gw_limits_sweep(struct gateway *gw)
         (void)pgn_map_remove_str(gw->addresses, a->text);
         free(a);
     }
+    sweep_spent(gw, now_ms);
 }
 
 uint32_t gw_limits_message(struct gw_user *u, uint64_t now_ms)
 {
-    const struct pgn_config *c = u->gw->config;
-    struct pgn_token_rate rate = {(uint32_t)c->limits_user_messages_s, (uint32_t)c->limits_user_messages_burst};
-    return pgn_token_take(&u->messages, rate, now_ms);
+    return pgn_token_take(&u->messages, message_rate(u->gw), now_ms);
 }
 
 uint32_t gw_limits_op(struct gw_user *u, uint64_t now_ms)
 {
-    const struct pgn_config *c = u->gw->config;
-    struct pgn_token_rate rate = {(uint32_t)c->limits_user_ops_s, (uint32_t)c->limits_user_ops_burst};
-    return pgn_token_take(&u->ops, rate, now_ms);
+    return pgn_token_take(&u->ops, op_rate(u->gw), now_ms);
 }
 
 enum gw_load_level gw_limits_level(unsigned full_permille)

@@ -6,6 +6,7 @@
 #include "common/proto/subjects.h"
 #include "services/gateway/gw_conn.h"
 #include "services/gateway/gw_event.h"
+#include "services/gateway/gw_limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,7 @@ static struct gw_user *make_user(struct gateway *gw, const char *id)
     struct gw_user *u = pgn_calloc(1, sizeof *u);
     u->gw = gw;
     memcpy(u->id, id, strlen(id) + 1);
+    gw_limits_resume(u);
     (void)pgn_map_put(gw->users, u);
     gw_count(GW_M_USERS, 1);
     return u;
@@ -55,6 +57,7 @@ static struct gw_user *make_user(struct gateway *gw, const char *id)
 static void free_user(struct gw_user *u)
 {
     (void)pgn_map_remove_str(u->gw->users, u->id);
+    gw_limits_keep(u, pgn_loop_now_ms(u->gw->loop));
     subject_leave(u->gw, u->id);
     gw_topic_leave_all(&u->groups);
     gw_count(GW_M_USERS, -1);

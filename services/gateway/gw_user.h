@@ -1,5 +1,6 @@
 /*
- * A user with at least one session here: devices, groups, limits. Goes with the last session.
+ * A user with at least one session here: devices, groups, limits. Goes with the last session; what was taken of its rates stays behind
+ * (gw_limits.h).
  */
 #ifndef GW_USER_H
 #define GW_USER_H

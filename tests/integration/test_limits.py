@@ -25,6 +25,24 @@ def test_messages_a_second(fresh):
         alice.send("bob", "and on")
 
 
+def test_connecting_again_gives_no_new_messages(fresh):
+    """At one a second some few may go out after ten were used up, whoever connects again."""
+    cluster = fresh({"PIGEON_LIMITS_USER_MESSAGES_S": "1", "PIGEON_LIMITS_USER_MESSAGES_BURST": "10"})
+    tokens = cluster.add_users("alice", "bob")
+    refused = []
+    for session in range(2):
+        with Client(cluster.ws_url, tokens["alice"]) as alice:
+            numbers = [alice.post_text("bob", f"{session} {i}") for i in range(10)]
+            refused.append(0)
+            for n in numbers:
+                try:
+                    alice.answer(n)
+                except Refused as r:
+                    assert r.code == "rate_limited"
+                    refused[-1] += 1
+    assert refused[0] == 0 and refused[1] >= 5
+
+
 def test_one_devices_flood_does_not_slow_another_user(fresh):
     cluster = fresh({"PIGEON_LIMITS_USER_MESSAGES_S": "20", "PIGEON_LIMITS_USER_MESSAGES_BURST": "20"})
     tokens = cluster.add_users("flood", "alice", "bob")

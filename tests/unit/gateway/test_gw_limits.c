@@ -1,7 +1,9 @@
-/* Limits of addresses and of load. */
+/* Limits of addresses, of users, of load. */
 #include "services/gateway/gw_limits.h"
 
+#include "common/base/clock.h"
 #include "services/gateway/gateway.h"
+#include "services/gateway/gw_user.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +21,13 @@ static const void *key_of(const void *value, size_t *ret_len)
     return a->text;
 }
 
+static const void *user_of(const void *value, size_t *ret_len)
+{
+    const struct gw_spent *s = value;
+    *ret_len = strlen(s->user);
+    return s->user;
+}
+
 static void test_addresses(void **state)
 {
     (void)state;
@@ -29,6 +38,7 @@ static void test_addresses(void **state)
     gw->config = &config;
     gw->loop = loop;
     gw->addresses = pgn_map_new(key_of);
+    gw->spent = pgn_map_new(user_of);
     struct gw_address *a = gw_address_get(gw, "192.0.2.1"), *other = gw_address_get(gw, "192.0.2.2");
     assert_ptr_equal(gw_address_get(gw, "192.0.2.1"), a);
     assert_false(a->proxy);
@@ -53,8 +63,55 @@ static void test_addresses(void **state)
     free(a);
     free(other);
     pgn_map_free(&gw->addresses);
+    pgn_map_free(&gw->spent);
     free(gw);
     pgn_loop_free(&loop);
+}
+
+static uint64_t now_us;
+static uint64_t stopped_clock(void)
+{
+    return now_us;
+}
+
+/* A user who goes and comes back has the rates that he had; they are forgotten when they are whole again. */
+static void test_rates_outlive_sessions(void **state)
+{
+    (void)state;
+    struct pgn_config config = {
+        .limits_user_messages_s = 10, .limits_user_messages_burst = 20, .limits_user_ops_s = 10, .limits_user_ops_burst = 30};
+    now_us = 1000000000;
+    pgn_clock_set(stopped_clock, NULL);
+    struct gateway *gw = calloc(1, sizeof *gw);
+    gw->config = &config;
+    gw->loop = pgn_loop_new();
+    gw->addresses = pgn_map_new(key_of);
+    gw->spent = pgn_map_new(user_of);
+    struct gw_user alice = {.gw = gw, .id = "alice"}, again = alice, bob = {.gw = gw, .id = "bob"};
+    uint64_t now = pgn_loop_now_ms(gw->loop);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(gw_limits_message(&alice, now), 0);
+    gw_limits_keep(&alice, now);
+    gw_limits_keep(&bob, now); /* nothing to be kept */
+    assert_int_equal(pgn_map_count(gw->spent), 1);
+    gw_limits_resume(&bob);
+    assert_int_equal(gw_limits_message(&bob, now), 0);
+    gw_limits_resume(&again);
+    assert_int_equal(pgn_map_count(gw->spent), 0);
+    assert_true(gw_limits_message(&again, now) > 0);
+    assert_int_equal(gw_limits_op(&again, now), 0);
+    gw_limits_keep(&again, now);
+    gw_limits_sweep(gw);
+    assert_int_equal(pgn_map_count(gw->spent), 1);
+    now_us += 2000000; /* at ten a second all twenty are back */
+    pgn_loop_turn(gw->loop, 0);
+    gw_limits_sweep(gw);
+    assert_int_equal(pgn_map_count(gw->spent), 0);
+    pgn_clock_set(NULL, NULL);
+    pgn_map_free(&gw->addresses);
+    pgn_map_free(&gw->spent);
+    pgn_loop_free(&gw->loop);
+    free(gw);
 }
 
 static void test_levels(void **state)
@@ -71,6 +128,10 @@ static void test_levels(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_addresses), cmocka_unit_test(test_levels)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_rates_outlive_sessions),
+        cmocka_unit_test(test_levels),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
