@@ -9,7 +9,7 @@
  *   gw_frame    shared frames, queues                gw_ops      operations of clients
  *   gw_limits   addresses, load levels               gw_check    their form
  *   gw_batch    partitions (gw_part) on the bus      gw_presence who is here, told to presence
- *   gw_mqtt*    MQTT (gw_mqtt.h names its parts)
+ *   gw_loss     what a client has to sync for        gw_mqtt*    MQTT (gw_mqtt.h names its parts)
  */
 #ifndef GW_GATEWAY_H
 #define GW_GATEWAY_H
@@ -102,7 +102,8 @@ struct gateway {
     /* cursors: see gw_conn.h */
     uint64_t newest_commit;
     char epoch[64]; /* the store's */
-    uint32_t loss_clock, loss_all;
+    uint32_t loss_clock, loss_all; /* gw_loss; when something was lost last for everybody */
+    bool loss_asked;               /* somebody noted the clock's time since it moved */
 
     /* gw_batch */
     struct gw_part *parts;

@@ -41,7 +41,7 @@ struct gw_conn {
     struct gw_mqtt *mqtt;   /* NULL: speaks Pigeon's own protocol */
     struct gw_refs watches; /* presence topics */
     uint64_t cursor;        /* what a ping is answered: the client's, as last known; 0: none */
-    uint32_t lost, synced;  /* of gateway.loss_clock: its last own loss, and the last sync that it made whole */
+    uint32_t lost, synced;  /* of gateway.loss_clock: its last own loss, and the last sync that it made whole (gw_loss.h) */
     uint32_t slot, generation;
     uint32_t heard_ms; /* low bits of the loop's clock */
     uint32_t since_ms; /* when it went live, likewise; of the clock now, since a turn may be long */

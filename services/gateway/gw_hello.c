@@ -9,6 +9,7 @@
 #include "services/gateway/gw_conn.h"
 #include "services/gateway/gw_event.h"
 #include "services/gateway/gw_limits.h"
+#include "services/gateway/gw_loss.h"
 #include "services/gateway/gw_mqtt_login.h"
 #include "services/gateway/gw_ops.h"
 #include "services/gateway/gw_presence.h"
@@ -175,7 +176,7 @@ void gw_hello_accept(struct gw_conn *c, const struct gw_hello_token *token, cons
     c->expires_s = s->expires_at / 1000 > UINT32_MAX ? UINT32_MAX : (uint32_t)(s->expires_at / 1000);
     /* A cursor from before the store was restored is none: any other answer makes the client sync. */
     c->cursor = token->cursor > gw->newest_commit ? gw->newest_commit : token->cursor;
-    c->synced = gw->loss_clock;
+    gw_loss_begin(c);
     bool known = gw_user_find(gw, s->user) != NULL;
     int error = gw_user_attach(gw, c, s->user);
     if (error) {

@@ -9,6 +9,7 @@
 #include "services/gateway/gw_conn.h"
 #include "services/gateway/gw_hello.h"
 #include "services/gateway/gw_limits.h"
+#include "services/gateway/gw_loss.h"
 #include "services/gateway/gw_request.h"
 #include "services/gateway/gw_user.h"
 
@@ -72,19 +73,13 @@ static uint64_t id_of(const uint8_t *data, size_t len)
     return id > 0 ? (uint64_t)id : 0;
 }
 
-/* Something may have been lost for this client since its last whole sync. */
-static bool must_sync(const struct gw_conn *c)
-{
-    return (int32_t)(c->gw->loss_all - c->synced) > 0 || (int32_t)(c->lost - c->synced) > 0;
-}
-
 static void ping(struct gw_conn *c, uint64_t id)
 {
     Pigeon__Pong pong = PIGEON__PONG__INIT;
     Pigeon__Ok ok = PIGEON__OK__INIT;
     char cursor[GW_CURSOR_BYTES];
     uint64_t newest = c->gw->newest_commit;
-    gw_ops_cursor(must_sync(c) && newest ? newest : c->cursor, cursor);
+    gw_ops_cursor(gw_loss_must_sync(c) && newest ? newest : c->cursor, cursor);
     pong.cursor = cursor;
     ok.result_case = PIGEON__OK__RESULT_PING;
     ok.ping = &pong;

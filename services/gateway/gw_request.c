@@ -11,6 +11,7 @@
 #include "services/gateway/gw_event.h"
 #include "services/gateway/gw_hello.h"
 #include "services/gateway/gw_limits.h"
+#include "services/gateway/gw_loss.h"
 #include "services/gateway/gw_mqtt_subscribe.h"
 #include "services/gateway/gw_ops.h"
 #include "services/gateway/gw_user.h"
@@ -25,7 +26,7 @@ struct op {
     struct gateway *gw;
     uint64_t id, start_us;
     uint32_t slot, generation;
-    uint32_t loss_clock, routes_clock; /* when it was asked */
+    uint32_t loss_clock, routes_clock; /* when it was asked; loss_clock: of a sync */
     Pigeon__ClientFrame__OpCase kind;
     uint32_t held_count;
     struct gw_topic **held; /* of a watch: subscribed before it is asked, so that no change falls between */
@@ -49,7 +50,7 @@ static void learn_from_sync(struct gw_conn *c, const struct op *op, const Pigeon
 {
     c->cursor = strtoull(page->cursor, NULL, 10);
     if (!page->more)
-        c->synced = op->loss_clock;
+        gw_loss_mended(c, op->loss_clock);
     if (op->routes_clock != c->user->routes_clock) { /* the answer may be older than what events told since: ask once more */
         gw_hello_check_one(c);
         return;
@@ -129,7 +130,7 @@ static struct op *begin(struct gw_conn *c, const Pigeon__ClientFrame *f)
                       .start_us = pgn_mono_us(),
                       .slot = c->slot,
                       .generation = c->generation,
-                      .loss_clock = gw->loss_clock,
+                      .loss_clock = f->op_case == PIGEON__CLIENT_FRAME__OP_SYNC ? gw_loss_asked(gw) : 0,
                       .routes_clock = c->user->routes_clock,
                       .kind = f->op_case};
     gw->ops_open++;

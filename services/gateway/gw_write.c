@@ -2,6 +2,7 @@
 #include "services/gateway/gw_write.h"
 
 #include "common/base/error.h"
+#include "services/gateway/gw_loss.h"
 #include "services/gateway/gw_mqtt.h"
 #include "services/gateway/gw_mqtt_will.h"
 #include "services/gateway/gw_tls.h"
@@ -44,7 +45,7 @@ bool gw_conn_push(struct gw_conn *c, struct gw_frame *f, bool live)
     if (c->state >= GW_CLOSING || c->doomed)
         return false;
     if (live && waits >= bound) {
-        c->lost = ++c->gw->loss_clock;
+        gw_loss_own(c);
         gw_count(GW_M_QUEUE_DROPS, 1);
         return false;
     }
