@@ -204,7 +204,11 @@ void gw_part_result(struct gw_part *p, uint64_t batch, const Pigeon__ItemResult 
         return;
     }
     struct gw_item *item = find(&p->flying, r->index);
-    if (!item || item->again)
+    if (!item) {
+        finish_batch(p, now_ms); /* its time was up; when that holds for all of the batch, this is its end */
+        return;
+    }
+    if (item->again)
         return;
     if (r->error && try_again(item, r->error)) {
         item->again = true;

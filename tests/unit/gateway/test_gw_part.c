@@ -210,6 +210,22 @@ static void test_deadlines(void **state)
     assert_true(gw_part_idle(&part));
 }
 
+/* The answer to a batch whose items were all given up ends it: what waits does not wait for resend_ms. */
+static void test_an_answer_after_the_deadline(void **state)
+{
+    (void)state;
+    add_all("a");
+    gw_part_flush(&part, 0);
+    gw_part_tick(&part, 14500);
+    gw_part_tick(&part, 15000);
+    add_all("b");
+    gw_part_flush(&part, 15000);
+    assert_string_equal(happened, "send a; send a; uncertain a; ");
+    result(last_batch, 1, 0, 15100);
+    gw_part_flush(&part, 15100 + GW_GATHER_MS_MAX);
+    assert_string_equal(happened, "send a; send a; uncertain a; send b; ");
+}
+
 /* A stopped process gives nothing up: a is still sent before b, that was read after waking. */
 static void test_stopped_time_does_not_count(void **state)
 {
@@ -325,6 +341,7 @@ int main(void)
         TEST(test_a_late_answer_counts_when_stored),
         TEST(test_a_refusal_in_doubt_is_uncertain),
         TEST(test_deadlines),
+        TEST(test_an_answer_after_the_deadline),
         TEST(test_stopped_time_does_not_count),
         TEST(test_unavailable_waits_and_tries_again),
         TEST(test_no_bus),
