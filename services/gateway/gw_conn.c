@@ -128,6 +128,8 @@ void gw_conn_move(struct gw_conn *c, enum gw_conn_state state)
         gw_address_leave(&c->address);
     if (state > GW_LIVE)
         free_held(c);
+    if (old == GW_CHECK && state != GW_CLOSED) /* gw_read.c's hold() may have stopped it: what is left unread would make the end a reset */
+        pgn_io_want(c->gw->loop, &c->io, c->io.events | PGN_READ);
     set_timeout(c, states[state].timeout);
     if (state == GW_CLOSED)
         bury(c);

@@ -154,8 +154,6 @@ void gw_conn_resume(struct gw_conn *c)
         resume_mqtt(c);
     struct pgn_buf *held = c->held;
     c->held = NULL;
-    if (!(c->io.events & PGN_READ))
-        pgn_io_want(c->gw->loop, &c->io, c->io.events | PGN_READ);
     if (!held)
         return;
     read_bytes(c, held->data, held->len);

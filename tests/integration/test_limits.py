@@ -1,6 +1,9 @@
 """Limits are refused aloud: rates, sizes, slow readers."""
+import json
 import select
 import socket
+import struct
+import threading
 import time
 
 from client import Client, Refused
@@ -52,6 +55,38 @@ def test_one_devices_flood_does_not_slow_another_user(fresh):
         started = time.monotonic()
         alice.send("bob", "excuse me")
         assert time.monotonic() - started < 2
+
+
+def test_much_behind_a_refused_hello_resets_nothing(fresh):
+    """More than is held behind a hello: whoever is refused still reads why, and an orderly end."""
+    cluster = fresh()
+    peer = Raw(cluster.gateway_port)
+    peer.upgrade()
+    cluster.pause("storage")
+    before = cluster.metrics("gateway")["pigeon_gateway_bytes_in_total"]
+    peer.frame(1, json.dumps({"id": 1, "hello": {"token": "nobody's"}}))
+    behind = (b"\x81\xfe" + struct.pack(">H", 1000) + bytes(4) + b"x" * 1000) * 400
+    failed = []
+
+    def send():
+        try:
+            peer.socket.sendall(behind)
+        except OSError as e:
+            failed.append(e)
+    sender = threading.Thread(target=send)
+    sender.start()
+    wait_until(lambda: cluster.metrics("gateway")["pigeon_gateway_bytes_in_total"] > before + 65536, what="as much as is held")
+    cluster.resume("storage")
+    said = peer.data
+    while True:
+        more = peer.socket.recv(65536)  # a reset would raise
+        if not more:
+            break
+        said += more
+    sender.join(10)
+    assert not failed and not sender.is_alive()
+    assert b"unauthenticated" in said
+    peer.socket.close()
 
 
 def test_sockets_of_one_address_before_hello(fresh):
