@@ -35,7 +35,7 @@ PGN_CONFIG(gateway, origins, STR, "", 0, 1024, "", "further allowed Origin hosts
 PGN_CONFIG(gateway, trusted_proxies, STR, "127.0.0.1", 0, 1024, "", "addresses whose X-Forwarded-For is believed, separated by commas")
 PGN_CONFIG(gateway, heartbeat_s, INT, 30, 5, 3600, "s", "silence after which a client pings; dead after 2.5 times that")
 PGN_CONFIG(gateway, hello_timeout_ms, INT, 10000, 100, 60000, "ms", "time for upgrade and hello")
-PGN_CONFIG(gateway, drain_ms, INT, 3000, 0, 60000, "ms", "over which clients are sent away at shutdown")
+PGN_CONFIG(gateway, drain_ms, INT, 3000, 0, 15000, "ms", "over which clients are sent away at shutdown")
 PGN_CONFIG(gateway, partitions, INT, 4, 1, 1024, "", "send batches that may be in flight at once")
 PGN_CONFIG(gateway, send_timeout_ms, INT, 15000, 1000, 120000, "ms", "after which an unanswered send is `uncertain`")
 PGN_CONFIG(gateway, resend_ms, INT, 1000, 50, 60000, "ms", "after which an unanswered batch is sent again")

@@ -26,7 +26,7 @@ enum {
     ARENA_CHUNK = 65536,
     SWEEP_MS = 10000,
     DRAIN_STEP_MS = 20,
-    DRAIN_LATE_MS = 2000, /* for answers that are under way when drain_ms is over */
+    DRAIN_LATE_MS = 2000, /* for answers that are under way when drain_ms is over; twice, with drain_ms below svc.c's DRAIN_MS */
     RESTART_MS = 500,     /* from the drain's end until clients come back, and up to drain_ms more */
     LONG_TURN_US = 1000,
 };

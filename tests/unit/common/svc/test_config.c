@@ -88,6 +88,9 @@ static void test_problems(void **state)
     bad("gateway:\n  port: 65536\n", NULL, "pigeon.yaml:2:9: gateway.port: \"65536\" is out of range: write one from 0 to 65535\n");
     bad("gateway:\n  port: 99999999999999999999\n", NULL,
         "pigeon.yaml:2:9: gateway.port: \"99999999999999999999\" is out of range: write one from 0 to 65535\n");
+    /* svc.c's own bound would cut a longer drain off. */
+    bad("gateway:\n  drain_ms: 15001\n", NULL,
+        "pigeon.yaml:2:13: gateway.drain_ms: \"15001\" is out of range: write one from 0 to 15000 ms\n");
     bad("gateway:\n  prot: 1\n", NULL, "pigeon.yaml:2:3: gateway.prot: not a known key: did you mean gateway.port?\n");
     bad("gatway:\n  port: 1\n", NULL, "pigeon.yaml:1:1: gatway: not a known section: did you mean gateway?\n");
     bad("zzz: 1\n", NULL, "pigeon.yaml:1:1: zzz: not a known section: remove it (docs/CONFIG.md lists what there is)\n");
