@@ -6,6 +6,8 @@
 #include "services/gateway/gateway.h"
 #include "services/gateway/gw_user.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,16 +19,29 @@ static struct pgn_token_rate connect_rate(const struct gateway *gw)
     return (struct pgn_token_rate){per_s, per_s};
 }
 
+/* What of an address is counted. */
+static void name_of(const char *text, char ret[GW_ADDRESS_MAX])
+{
+    struct in6_addr a;
+    size_t len = strnlen(text, GW_ADDRESS_MAX - 1);
+    memcpy(ret, text, len);
+    ret[len] = 0;
+    if (inet_pton(AF_INET6, ret, &a) != 1 || IN6_IS_ADDR_V4MAPPED(&a))
+        return;
+    memset(&a.s6_addr[8], 0, 8);
+    (void)inet_ntop(AF_INET6, &a, ret, GW_ADDRESS_MAX);
+}
+
 struct gw_address *gw_address_get(struct gateway *gw, const char *text)
 {
-    struct gw_address *a = pgn_map_get_str(gw->addresses, text);
+    char name[GW_ADDRESS_MAX];
+    name_of(text, name);
+    struct gw_address *a = pgn_map_get_str(gw->addresses, name);
     if (a)
         return a;
     a = pgn_calloc(1, sizeof *a);
     a->gw = gw;
-    size_t len = strnlen(text, GW_ADDRESS_MAX - 1);
-    memcpy(a->text, text, len);
-    a->proxy = gw_http_address_listed(a->text, len, gw->config->gateway_trusted_proxies);
+    memcpy(a->text, name, strlen(name) + 1);
     (void)pgn_map_put(gw->addresses, a);
     return a;
 }

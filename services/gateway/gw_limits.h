@@ -18,9 +18,8 @@ struct gw_user;
 struct gw_address {
     struct gateway *gw;
     struct pgn_token_bucket connects;
-    uint32_t waiting; /* sockets that have not said hello yet */
-    bool proxy;       /* trusted: the limits are those of the client behind it */
-    char text[GW_ADDRESS_MAX];
+    uint32_t waiting;          /* sockets that have not said hello yet */
+    char text[GW_ADDRESS_MAX]; /* of IPv6 the network of 64 bits */
 };
 
 /* What a user who went has taken of his rates: who connects again finds them as they were. */
@@ -29,7 +28,8 @@ struct gw_spent {
     char user[PGN_USER_MAX + 1];
 };
 
-/* The row of this address, made when new. It stays until it is unused and its bucket is full. */
+/* The row of this address, made when new. It stays until it is unused and its bucket is full. An IPv6 host has as many addresses as it
+ * likes: those of a network of 64 bits share a row. */
 struct gw_address *gw_address_get(struct gateway *gw, const char *text);
 /* Counts a new socket: 0, or the milliseconds after which to come again. */
 uint32_t gw_address_enter(struct gw_address *a, uint64_t now_ms) PGN_MUST_USE;

@@ -74,16 +74,17 @@ static void admit(struct gw_listener *l, int fd)
         return;
     }
     gw_write_peer(fd, peer);
-    struct gw_address *a = gw_address_get(gw, peer);
-    bool proxy = a->proxy && !l->mqtt; /* the client behind it has a name in HTTP only */
-    uint32_t wait_ms = proxy ? 0 : gw_address_enter(a, pgn_loop_now_ms(gw->loop));
+    /* The client behind a proxy is counted when its request names it; MQTT has no such name. */
+    bool proxy = !l->mqtt && gw_http_address_listed(peer, strlen(peer), gw->config->gateway_trusted_proxies);
+    struct gw_address *a = proxy ? NULL : gw_address_get(gw, peer);
+    uint32_t wait_ms = a ? gw_address_enter(a, pgn_loop_now_ms(gw->loop)) : 0;
     if (wait_ms) {
         gw_count(GW_M_RATE_LIMITED, 1);
         turn_away(l, fd, &busy, wait_ms / 1000 + 1);
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    gw_conn_new(l, fd, proxy ? NULL : a);
+    gw_conn_new(l, fd, a);
 }
 
 static void on_accept(struct pgn_io *io, uint32_t events)

@@ -31,8 +31,7 @@ static const void *user_of(const void *value, size_t *ret_len)
 static void test_addresses(void **state)
 {
     (void)state;
-    char proxies[] = "127.0.0.1";
-    struct pgn_config config = {.limits_address_connects_s = 10, .limits_address_unauthenticated = 3, .gateway_trusted_proxies = proxies};
+    struct pgn_config config = {.limits_address_connects_s = 10, .limits_address_unauthenticated = 3};
     struct pgn_loop *loop = pgn_loop_new();
     struct gateway *gw = calloc(1, sizeof *gw);
     gw->config = &config;
@@ -41,8 +40,7 @@ static void test_addresses(void **state)
     gw->spent = pgn_map_new(user_of);
     struct gw_address *a = gw_address_get(gw, "192.0.2.1"), *other = gw_address_get(gw, "192.0.2.2");
     assert_ptr_equal(gw_address_get(gw, "192.0.2.1"), a);
-    assert_false(a->proxy);
-    assert_true(gw_address_get(gw, "127.0.0.1")->proxy);
+    assert_non_null(gw_address_get(gw, "127.0.0.1"));
     uint64_t now = pgn_loop_now_ms(loop);
     for (int i = 0; i < 3; i++)
         assert_int_equal(gw_address_enter(a, now), 0);
@@ -66,6 +64,27 @@ static void test_addresses(void **state)
     pgn_map_free(&gw->spent);
     free(gw);
     pgn_loop_free(&loop);
+}
+
+/* An IPv6 host counts by its network of 64 bits, else it would have 2^64 names; IPv4 in IPv6's form by all of it. */
+static void test_networks(void **state)
+{
+    (void)state;
+    struct pgn_config config = {.limits_address_connects_s = 10, .limits_address_unauthenticated = 3};
+    struct gateway *gw = calloc(1, sizeof *gw);
+    gw->config = &config;
+    gw->addresses = pgn_map_new(key_of);
+    struct gw_address *a = gw_address_get(gw, "2001:db8:1:2::1");
+    assert_string_equal(a->text, "2001:db8:1:2::");
+    assert_ptr_equal(gw_address_get(gw, "2001:DB8:1:2:ffff:ffff:ffff:ffff"), a);
+    assert_ptr_not_equal(gw_address_get(gw, "2001:db8:1:3::1"), a);
+    assert_ptr_not_equal(gw_address_get(gw, "::ffff:192.0.2.1"), gw_address_get(gw, "::ffff:192.0.2.2"));
+    assert_string_equal(gw_address_get(gw, "?")->text, "?");
+    assert_int_equal(pgn_map_count(gw->addresses), 5);
+    for (size_t it = 0; (a = pgn_map_next(gw->addresses, &it)) != NULL;)
+        free(a);
+    pgn_map_free(&gw->addresses);
+    free(gw);
 }
 
 static uint64_t now_us;
@@ -130,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_networks),
         cmocka_unit_test(test_rates_outlive_sessions),
         cmocka_unit_test(test_levels),
     };
