@@ -380,12 +380,19 @@ static size_t read_some(struct gw_tls *t, const uint8_t *data, size_t len, uint8
     return got;
 }
 
+/* What may wait of a client. While its handshake has not begun: as much as a hello takes without TLS, and a record. */
+static size_t held_max(const struct gw_tls *t)
+{
+    size_t hello = (size_t)t->conn->gw->config->limits_hello_bytes + GW_TLS_RECORD_MAX;
+    return t->ssl || hello > GW_TLS_HELD_MAX ? GW_TLS_HELD_MAX : hello;
+}
+
 /* Before there is TLS. False: there will be none. */
 static bool handshake_bytes(struct gw_tls *t, const uint8_t *data, size_t len)
 {
     bool bad;
     size_t whole = gw_tls_whole(data, len, &bad);
-    if (bad || len > GW_TLS_HELD_MAX || (t->state == GW_TLS_NEW && data[0] != GW_TLS_HANDSHAKE))
+    if (bad || len > held_max(t) || (t->state == GW_TLS_NEW && data[0] != GW_TLS_HANDSHAKE))
         return false;
     keep(t, data, len);
     if (whole && t->state != GW_TLS_QUEUED)

@@ -16,6 +16,7 @@
 
 enum { UPDATE_RECORD = 5 + GW_TLS_EXTRA };
 
+static struct pgn_config config;
 static struct gateway gw;
 static struct gw_tls_all all;
 static struct gw_conn conn;
@@ -30,12 +31,14 @@ static int start(void **state)
     (void)state;
     memset(&gw, 0, sizeof gw);
     memset(&all, 0, sizeof all);
+    memset(&config, 0, sizeof config);
     memset(&conn, 0, sizeof conn);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) != 0)
         return -1;
     peer = fds[1];
     stuffed = 0;
     gw.loop = pgn_loop_new();
+    gw.config = &config;
     gw.tls = &all;
     all.gw = &gw;
     all.ciphers = gw_tls_ciphers_new();
@@ -192,6 +195,30 @@ static void test_openssl_is_bounded(void **state)
     assert_true(t->out.len <= GW_TLS_OUT_MAX + sizeof warning);
 }
 
+/* Before its handshake begins a client may let us hold what a hello takes without TLS, and a record: records that wait their turn. */
+static void test_held_before_the_handshake(void **state)
+{
+    static uint8_t got[GW_READ_BYTES], record[GW_TLS_HEAD + GW_TLS_PLAIN_MAX] = {GW_TLS_HANDSHAKE, 3, 1, GW_TLS_PLAIN_MAX >> 8, 0};
+    struct gw_tls *t = conn.tls;
+    (void)state;
+    pgn_list_init(&all.fresh);
+    all.opening = 1;
+    t->state = GW_TLS_NEW;
+    config.limits_hello_bytes = 16384;
+    const size_t allowed = 16384 + GW_TLS_RECORD_MAX;
+    while (t->in.len < allowed) {
+        size_t at = t->in.len % sizeof record, room = allowed - t->in.len;
+        size_t n = room < sizeof record - at ? room : sizeof record - at;
+        assert_int_equal(send(peer, record + at, n, 0), n);
+        assert_int_equal(gw_tls_recv(&conn, got), -1);
+    }
+    assert_false(t->ended);
+    size_t next = allowed % sizeof record;
+    assert_int_equal(send(peer, record + next, 1, 0), 1);
+    assert_int_equal(gw_tls_recv(&conn, got), 0);
+    assert_true(t->ended);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +226,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_each_update_is_answered, start, stop),
         cmocka_unit_test_setup_teardown(test_stuck, start, stop),
         cmocka_unit_test_setup_teardown(test_openssl_is_bounded, start, stop),
+        cmocka_unit_test_setup_teardown(test_held_before_the_handshake, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
