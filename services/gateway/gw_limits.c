@@ -125,12 +125,14 @@ void gw_limits_sweep(struct gateway *gw)
 
 uint32_t gw_limits_message(struct gw_user *u, uint64_t now_ms)
 {
-    return pgn_token_take(&u->messages, message_rate(u->gw), now_ms);
+    struct pgn_token_rate rate = message_rate(u->gw);
+    return pgn_token_take(&u->messages, rate, now_ms);
 }
 
 uint32_t gw_limits_op(struct gw_user *u, uint64_t now_ms)
 {
-    return pgn_token_take(&u->ops, op_rate(u->gw), now_ms);
+    struct pgn_token_rate rate = op_rate(u->gw);
+    return pgn_token_take(&u->ops, rate, now_ms);
 }
 
 enum gw_load_level gw_limits_level(unsigned full_permille)
