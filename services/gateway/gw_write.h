@@ -6,7 +6,7 @@
 
 enum { GW_WRITE_LOOK_MS = 5000 }; /* how often a client that does not read is looked at */
 
-void gw_write_later(struct gw_conn *c); /* at the turn's end */
+void gw_write_later(struct gw_conn *c);       /* at the turn's end */
 bool gw_write_waits(const struct gw_conn *c); /* for its socket: frames, or records of TLS */
 bool gw_write_stuck(const struct gw_conn *c, uint64_t now_ms);
 void gw_write_give_up(struct gw_conn *c); /* it is too slow: drops what waits, says so, closes */
