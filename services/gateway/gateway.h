@@ -101,7 +101,7 @@ struct gateway {
 
     /* cursors: see gw_conn.h */
     uint64_t newest_commit;
-    char epoch[64]; /* the store's */
+    char epoch[64];                /* the store's */
     uint32_t loss_clock, loss_all; /* gw_loss; when something was lost last for everybody */
     bool loss_asked;               /* somebody noted the clock's time since it moved */
 

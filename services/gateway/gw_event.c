@@ -8,6 +8,7 @@
 #include "common/svc/log.h"
 #include "services/gateway/gw_conn.h"
 #include "services/gateway/gw_hello.h"
+#include "services/gateway/gw_loss.h"
 #include "services/gateway/gw_mqtt_catchup.h"
 #include "services/gateway/gw_mqtt_out.h"
 #include "services/gateway/gw_user.h"
@@ -361,11 +362,10 @@ static void lost(struct gw_conn *c)
 
 void gw_event_lost_for(const struct gw_user *u, const struct gw_conn *but)
 {
-    u->gw->loss_clock++;
     for (struct gw_conn *c = u->conns; c; c = c->next_of_user) {
         if (c == but)
             continue;
-        c->lost = u->gw->loss_clock;
+        gw_loss_own(c);
         lost(c);
     }
 }
@@ -373,7 +373,7 @@ void gw_event_lost_for(const struct gw_user *u, const struct gw_conn *but)
 void gw_event_loss(struct gateway *gw)
 {
     uint32_t it = 0;
-    gw->loss_all = ++gw->loss_clock;
+    gw_loss_everybody(gw);
     for (struct gw_conn *c; (c = gw_conn_next(gw, &it)) != NULL;)
         lost(c);
     gw_count(GW_M_BUS_LOSSES, 1);

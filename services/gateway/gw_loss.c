@@ -34,6 +34,12 @@ void gw_loss_own(struct gw_conn *c)
     c->lost = c->gw->loss_clock;
 }
 
+void gw_loss_everybody(struct gateway *gw)
+{
+    move_clock(gw);
+    gw->loss_all = gw->loss_clock;
+}
+
 void gw_loss_mended(struct gw_conn *c, uint32_t asked)
 {
     if (later(asked, c->synced))

@@ -13,6 +13,7 @@ enum { GW_LOSS_FAR = 1 << 30 }; /* loss_all stays at most so far behind the cloc
 uint32_t gw_loss_asked(struct gateway *gw);             /* a sync is asked for: the time, for gw_loss_mended */
 void gw_loss_begin(struct gw_conn *c);                  /* a session begins: nothing is lost */
 void gw_loss_own(struct gw_conn *c);                    /* something for this client alone was dropped */
+void gw_loss_everybody(struct gateway *gw);             /* the bus dropped something */
 void gw_loss_mended(struct gw_conn *c, uint32_t asked); /* a sync that was asked for then has told everything */
 bool gw_loss_must_sync(const struct gw_conn *c);        /* something may have been lost since its last whole sync */
 

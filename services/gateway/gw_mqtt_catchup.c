@@ -4,6 +4,7 @@
 #include "common/base/alloc.h"
 #include "common/base/error.h"
 #include "services/gateway/gw_limits.h"
+#include "services/gateway/gw_loss.h"
 #include "services/gateway/gw_mqtt_out.h"
 #include "services/gateway/gw_mqtt_session.h"
 #include "services/gateway/gw_ops.h"
@@ -142,11 +143,6 @@ static struct part *next_part(struct gw_mqtt_catchup *k)
     return NULL;
 }
 
-static bool must_sync(const struct gw_conn *c)
-{
-    return (int32_t)(c->gw->loss_all - c->synced) > 0 || (int32_t)(c->lost - c->synced) > 0;
-}
-
 static void free_catchup(struct gw_mqtt_catchup *k)
 {
     struct part *p;
@@ -166,7 +162,7 @@ static void end_round(struct gw_mqtt_catchup *k)
     k->in_round = false;
     c->mqtt->seen = k->next;
     gw_mqtt_session_moved(c);
-    if (k->more || k->missed > k->next || must_sync(c)) {
+    if (k->more || k->missed > k->next || gw_loss_must_sync(c)) {
         step(c);
         return;
     }

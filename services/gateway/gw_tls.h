@@ -35,7 +35,7 @@ ssize_t gw_tls_send(struct gw_conn *c, const struct iovec *iov, int count);
 bool gw_tls_waiting(const struct gw_conn *c); /* something that was taken is not on the wire. False without TLS */
 /* How long the socket has taken nothing of what waits here. 0 without TLS, when nothing waits, and before the handshake is done. */
 uint32_t gw_tls_stands_ms(const struct gw_conn *c, uint64_t now_ms);
-bool gw_tls_ended(const struct gw_conn *c);   /* the peer has said goodbye: to be closed after what is written. False without TLS */
-void gw_tls_bye(struct gw_conn *c);           /* close_notify, before our side is shut down. Nothing without TLS */
+bool gw_tls_ended(const struct gw_conn *c); /* the peer has said goodbye: to be closed after what is written. False without TLS */
+void gw_tls_bye(struct gw_conn *c);         /* close_notify, before our side is shut down. Nothing without TLS */
 
 #endif

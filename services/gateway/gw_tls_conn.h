@@ -24,10 +24,10 @@ enum {
 struct gw_tls {
     struct pgn_node node; /* of all.fresh, all.going or all.shaking while the handshake is on */
     struct gw_conn *conn;
-    SSL *ssl;            /* in handshake, or GW_TLS_OPENSSL */
-    struct pgn_buf in;   /* of a record that is not whole; of messages that wait */
-    struct pgn_buf out;  /* records that the socket has not taken; nothing is sealed before they are */
-    uint32_t since_ms;   /* low bits of the loop's clock: when the handshake began; then when the socket last took something of `out` */
+    SSL *ssl;           /* in handshake, or GW_TLS_OPENSSL */
+    struct pgn_buf in;  /* of a record that is not whole; of messages that wait */
+    struct pgn_buf out; /* records that the socket has not taken; nothing is sealed before they are */
+    uint32_t since_ms;  /* low bits of the loop's clock: when the handshake began; then when the socket last took something of `out` */
     uint8_t state, alert;
     bool mqtt, kick; /* kick: `in` may hold whole records though nothing new came */
     bool ended, bye; /* the peer, and we, have said close_notify (or an alert) */

@@ -18,12 +18,6 @@ static int start(void **state)
     return 0;
 }
 
-/* As gw_event_loss: the bus lost something for everybody. */
-static void lose_all(void)
-{
-    gw.loss_all = ++gw.loss_clock;
-}
-
 static void test_lost_and_mended(void **state)
 {
     struct gw_conn a = {.gw = &gw}, b = a;
@@ -45,7 +39,7 @@ static void test_lost_and_mended(void **state)
     gw_loss_mended(&a, asked); /* answers in another order than they were asked for */
     assert_false(gw_loss_must_sync(&a));
     asked = gw_loss_asked(&gw);
-    lose_all();
+    gw_loss_everybody(&gw);
     gw_loss_mended(&a, asked);
     assert_true(gw_loss_must_sync(&a));
     assert_true(gw_loss_must_sync(&b));
@@ -74,7 +68,7 @@ static void test_the_clock_wraps(void **state)
 {
     struct gw_conn old = {.gw = &gw};
     (void)state;
-    lose_all();
+    gw_loss_everybody(&gw);
     gw_loss_begin(&old);
     for (int i = 0; i < 40; i++) { /* more than twice around */
         struct gw_conn new = {.gw = &gw};
@@ -88,7 +82,7 @@ static void test_the_clock_wraps(void **state)
         gw_loss_mended(&old, gw_loss_asked(&gw));
         assert_false(gw_loss_must_sync(&old));
     }
-    lose_all();
+    gw_loss_everybody(&gw);
     assert_true(gw_loss_must_sync(&old));
 }
 

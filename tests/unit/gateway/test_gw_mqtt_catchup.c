@@ -3,6 +3,7 @@
 
 #include "services/gateway/gw_event.h"
 #include "services/gateway/gw_limits.h"
+#include "services/gateway/gw_loss.h"
 #include "services/gateway/gw_mqtt_out.h"
 #include "services/gateway/gw_mqtt_subscribe.h"
 #include "services/gateway/gw_request.h"
@@ -41,6 +42,7 @@ static struct gw_conn *begin(struct bob *b, uint8_t qos)
     b->conn.mqtt->version = GW_MQTT_5;
     b->conn.mqtt->receive_max = 10;
     b->conn.mqtt->inbox = (uint8_t)(GW_MQTT_SUBSCRIBED | qos);
+    gw_loss_begin(&b->conn);
     return &b->conn;
 }
 
@@ -94,7 +96,7 @@ static void test_a_loss_while_behind(void **state)
     gw_event_lost_for(&b.user, NULL);
     synced(c, 5);
     assert_true(c->mqtt->behind);
-    c->synced = b.gw->loss_clock; /* as an answer to a sync says that was asked since */
+    gw_loss_mended(c, gw_loss_asked(b.gw)); /* as an answer to a sync says that was asked since */
     synced(c, 6);
     assert_false(c->mqtt->behind);
     assert_int_equal(c->mqtt->seen, 6);
