@@ -58,15 +58,16 @@ void sto_puts_remove(struct sto_puts *p, const char *id, uint64_t n, const char 
 }
 
 /*
- * What a bulk came to: 0 when all went well, or found its key taken: such a put is marked as not done (only the first bulk, of all puts,
- * has its indexes).
+ * What a bulk came to: 0 when all went well, or found its key taken. Such a put of an insert (of all puts: it has their indexes) is marked
+ * as not done. *ret_taken: how many there were.
  */
-static int outcome(struct sto_puts *p, bool ok, const bson_t *reply, const bson_error_t *e)
+static int outcome(struct sto_puts *p, bool insert, bool ok, const bson_t *reply, const bson_error_t *e, size_t *ret_taken)
 {
     bson_iter_t it, each, field;
 
-    for (size_t i = 0; i < p->count; i++)
+    for (size_t i = 0; insert && i < p->count; i++)
         p->all[i].done = true;
+    *ret_taken = 0;
     if (ok)
         return 0;
     if (bson_iter_init_find(&it, reply, "writeConcernErrors") && bson_iter_recurse(&it, &each) && bson_iter_next(&each))
@@ -77,29 +78,40 @@ static int outcome(struct sto_puts *p, bool ok, const bson_t *reply, const bson_
     for (; bson_iter_next(&each); taken++) {
         if (!bson_iter_recurse(&each, &field) || !bson_iter_find(&field, "code") || bson_iter_as_int64(&field) != 11000)
             return sto_mongo_error(e, reply, true);
-        if (bson_iter_recurse(&each, &field) && bson_iter_find(&field, "index") && (size_t)bson_iter_as_int64(&field) < p->count)
+        if (insert && bson_iter_recurse(&each, &field) && bson_iter_find(&field, "index") && (size_t)bson_iter_as_int64(&field) < p->count)
             p->all[bson_iter_as_int64(&field)].done = false;
     }
+    *ret_taken = taken;
     return taken ? 0 : sto_mongo_error(e, reply, true);
 }
 
-/* Inserts all, or updates those that are not done. */
-static int run(struct sto_puts *p, bool insert)
+static size_t count_in(const bson_t *reply, const char *name)
 {
+    bson_iter_t it;
+
+    return bson_iter_init_find(&it, reply, name) ? (size_t)bson_iter_as_int64(&it) : 0;
+}
+
+/* Inserts all, or updates those of [from, to) that are not done. *ret_all: the server looked at each of them. */
+static int run(struct sto_puts *p, bool insert, size_t from, size_t to, bool *ret_all)
+{
+    size_t sent = 0, taken;
     bson_t opts = BSON_INITIALIZER, upsert = BSON_INITIALIZER, reply;
     bson_error_t e = {0};
 
     BSON_APPEND_BOOL(&opts, "ordered", false);
     BSON_APPEND_BOOL(&upsert, "upsert", true);
     mongoc_bulk_operation_t *bulk = mongoc_collection_create_bulk_operation_with_opts(p->collection, &opts);
-    for (size_t i = 0; i < p->count; i++) {
+    for (size_t i = from; i < to; i++) {
         if (insert)
             mongoc_bulk_operation_insert_with_opts(bulk, p->all[i].insert, NULL, NULL);
         else if (!p->all[i].done)
             mongoc_bulk_operation_update_one_with_opts(bulk, p->all[i].filter, p->all[i].update, &upsert, NULL);
+        sent += insert || !p->all[i].done;
     }
     bool ok = mongoc_bulk_operation_execute(bulk, &reply, &e) != 0;
-    int error = outcome(p, ok, &reply, &e);
+    int error = outcome(p, insert, ok, &reply, &e, &taken);
+    *ret_all = ok || count_in(&reply, "nMatched") + count_in(&reply, "nUpserted") + taken >= sent;
     bson_destroy(&reply);
     bson_destroy(&opts);
     bson_destroy(&upsert);
@@ -116,14 +128,30 @@ static bool some_left(const struct sto_puts *p)
     return i < p->count;
 }
 
+/*
+ * FerretDB ends a command at the first update that finds its key taken, ordered or not; the rest of it would be lost. Guarded as they are,
+ * they can be done once more, each by itself.
+ */
+static int update_left(struct sto_puts *p)
+{
+    bool all, one;
+    int error = run(p, false, 0, p->count, &all);
+
+    for (size_t i = 0; !error && !all && i < p->count; i++)
+        if (!p->all[i].done)
+            error = run(p, false, i, i + 1, &one);
+    return error;
+}
+
 int sto_puts_end(struct sto_puts *p)
 {
+    bool all;
     int error = 0;
 
     if (p->count && p->insert_first)
-        error = run(p, true);
+        error = run(p, true, 0, p->count, &all);
     if (!error && some_left(p))
-        error = run(p, false);
+        error = update_left(p);
     for (size_t i = 0; i < p->count; i++) {
         bson_destroy(p->all[i].insert);
         bson_destroy(p->all[i].filter);

@@ -64,6 +64,56 @@ static void retry_keys_of_an_unset_clock_are_not_swept(void **state)
     assert_int_equal(k->results[0].sent->seq, 3); /* forgotten: a new message */
 }
 
+static int64_t field_of(struct sto_mongo *m, mongoc_client_t *client, const char *id)
+{
+    bson_t doc = BSON_INITIALIZER;
+    bson_iter_t it;
+
+    assert_int_equal(sto_mongo_get(m, client, "puts", id, &doc), 0);
+    assert_true(bson_iter_init_find(&it, &doc, "v"));
+    int64_t v = bson_iter_as_int64(&it);
+    bson_destroy(&doc);
+    return v;
+}
+
+/* Entry n puts v = n into rows a to c, but only into the first `count` of them. */
+static void put_rows(struct sto_mongo *m, mongoc_client_t *client, uint64_t n, size_t count)
+{
+    static const char *const ids[] = {"a", "b", "c"};
+    struct sto_puts puts;
+    bson_t fields = BSON_INITIALIZER;
+
+    BSON_APPEND_INT64(&fields, "v", (int64_t)n);
+    sto_puts_begin(&puts, m, client, "puts");
+    for (size_t i = 0; i < count; i++)
+        sto_puts_set(&puts, ids[i], n, &fields);
+    assert_int_equal(sto_puts_end(&puts), 0);
+    bson_destroy(&fields);
+}
+
+/* Who stores an entry of which a part is there already (its writer was cut off in between) stores the rest of it. */
+static void the_rest_of_an_entry_is_stored(void **state)
+{
+    struct kit *k = kit_of(state);
+    struct pgn_buf problem = {0};
+    struct sto_mongo *m;
+
+    assert_int_equal(sto_mongo_new(&k->mongo, &m, &problem), 0);
+    assert_int_equal(sto_mongo_check(m, &problem), 0);
+    mongoc_client_t *client = sto_mongo_take(m);
+    put_rows(m, client, 1, 3);
+    put_rows(m, client, 2, 1);
+    put_rows(m, client, 2, 3);
+    assert_int_equal(field_of(m, client, "a"), 2);
+    assert_int_equal(field_of(m, client, "b"), 2);
+    assert_int_equal(field_of(m, client, "c"), 2);
+    put_rows(m, client, 1, 3); /* an old one changes nothing */
+    assert_int_equal(field_of(m, client, "b"), 2);
+    sto_mongo_give(m, client);
+    sto_mongo_free(&m);
+    pgn_buf_release(&problem);
+}
+
 static void dense(struct kit *k, const char *conv, size_t expected)
 {
     size_t seen = 0;
@@ -481,6 +531,7 @@ int main(void)
     static const struct CMUnitTest several[] = {
         KIT_TEST(two_stores_take_turns),
         KIT_TEST(retry_keys_of_an_unset_clock_are_not_swept),
+        KIT_TEST(the_rest_of_an_entry_is_stored),
         KIT_TEST(the_directory_follows),
         KIT_TEST(two_writers_contend),
         KIT_TEST(paused_before_the_insert_it_loses),
